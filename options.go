@@ -1,0 +1,258 @@
+package ginlimit
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"reflect"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/redis/go-redis/v9"
+)
+
+// Option changes one setting of a limiter. Options work in any order; of two that set the same, the last one counts.
+type Option func(*config)
+
+type config struct {
+	client      redis.Cmdable
+	interval    time.Duration
+	limit       int
+	scope       Scope
+	identity    func(*gin.Context) string
+	ipv6Prefix  int
+	prefix      string
+	refund      func(*gin.Context) bool
+	denied      func(*gin.Context, Decision)
+	observe     func(*gin.Context, Decision)
+	headers     bool
+	dryRun      bool
+	timeout     time.Duration
+	failure     Failure
+	capacity    int
+	logger      *slog.Logger
+	whoseClient string // the option that says who the client is, where one was used
+	wrong       string // what is wrong with the first wrong option
+}
+
+func newConfig(opts []Option) config {
+	cfg := config{
+		interval:   3 * time.Second,
+		limit:      1,
+		ipv6Prefix: 64,
+		prefix:     "ginlimit",
+		timeout:    100 * time.Millisecond,
+		capacity:   65536,
+	}
+	for i, opt := range opts {
+		if opt == nil {
+			cfg.require(false, "New: option %d of %d is nil", i+1, len(opts))
+			continue
+		}
+		opt(&cfg)
+	}
+	cfg.require(cfg.capacity >= cfg.limit,
+		"WithCapacity(%d): is under the limit of %d, so the limit could never be reached", cfg.capacity, cfg.limit)
+	cfg.require(cfg.scope != PathOnly || cfg.whoseClient == "",
+		"%s with WithScope(PathOnly): everyone is the same client there", cfg.whoseClient)
+	if cfg.wrong != "" {
+		panic("ginlimit: " + cfg.wrong)
+	}
+	return cfg
+}
+
+// require remembers the first thing that is wrong, so that New panics after it has read all options.
+func (cfg *config) require(right bool, format string, args ...any) {
+	if !right && cfg.wrong == "" {
+		cfg.wrong = fmt.Sprintf(format, args...)
+	}
+}
+
+// WithRedis keeps the marks in Redis, where every process sees them. It takes a *redis.Client (also of a Sentinel), a
+// *redis.ClusterClient, a *redis.Ring, any redis.UniversalClient and the client's automatic pipeliner. Set
+// ContextTimeoutEnabled in the client's options: a client that ignores deadlines is slower (GL8). Without WithRedis the
+// marks are in this process's memory.
+//
+// Wrong: nil, a nil pointer, and a redis.Pipeliner or *redis.Tx, which only queue commands.
+func WithRedis(client redis.Cmdable) Option {
+	return func(cfg *config) {
+		value := reflect.ValueOf(client)
+		cfg.require(value.IsValid() && (value.Kind() != reflect.Pointer || !value.IsNil()),
+			"WithRedis(nil): needs a client")
+		switch client.(type) {
+		case redis.Pipeliner, *redis.Tx:
+			cfg.require(false, "WithRedis(%T): only queues commands; pass the client itself", client)
+		}
+		cfg.client = client
+	}
+}
+
+// WithInterval sets how long a mark lives, 3s by default. It is rounded up to whole milliseconds.
+//
+// Wrong: under 1ms.
+func WithInterval(d time.Duration) Option {
+	return func(cfg *config) {
+		cfg.require(d >= time.Millisecond, "WithInterval(%s): must be at least 1ms", d)
+		if rest := d % time.Millisecond; rest > 0 {
+			d -= rest
+			if d <= math.MaxInt64-time.Millisecond {
+				d += time.Millisecond
+			}
+		}
+		cfg.interval = d
+	}
+}
+
+// WithLimit sets how many marks may be alive at once, 1 by default: no window of one interval, wherever it starts, ever
+// holds more requests.
+//
+// Wrong: under 1, or over the capacity (see WithCapacity).
+func WithLimit(n int) Option {
+	return func(cfg *config) {
+		cfg.require(n >= 1, "WithLimit(%d): must be at least 1", n)
+		cfg.limit = n
+	}
+}
+
+// WithScope sets whose requests share marks, PathAndIP by default.
+//
+// Wrong: anything but PathAndIP, PathOnly and IPOnly.
+func WithScope(s Scope) Option {
+	return func(cfg *config) {
+		cfg.require(s >= PathAndIP && s <= IPOnly, "WithScope(%d): must be PathAndIP, PathOnly or IPOnly", int(s))
+		cfg.scope = s
+	}
+}
+
+// WithIdentity sets who the client is, where an account or an API key says more than an address. An empty string falls
+// back to the IP. Identities appear in keys and decisions, so hash what is secret.
+//
+// Wrong: nil, and any with WithScope(PathOnly).
+func WithIdentity(identity func(*gin.Context) string) Option {
+	return func(cfg *config) {
+		cfg.require(identity != nil, "WithIdentity(nil): needs a function")
+		cfg.identity = identity
+		cfg.whoseClient = "WithIdentity"
+	}
+}
+
+// WithIPv6Prefix sets how many leading bits of an IPv6 address are the client, 64 by default: one household or server
+// holds a whole /64. 128 tells single addresses apart.
+//
+// Wrong: outside 1–128, and any with WithScope(PathOnly).
+func WithIPv6Prefix(bits int) Option {
+	return func(cfg *config) {
+		cfg.require(bits >= 1 && bits <= 128, "WithIPv6Prefix(%d): must be 1 to 128 bits", bits)
+		cfg.ipv6Prefix = bits
+		cfg.whoseClient = fmt.Sprintf("WithIPv6Prefix(%d)", bits)
+	}
+}
+
+// WithPrefix sets the first part of every key, "ginlimit" by default. It is the policy's name in headers and decisions
+// too. Use one per service that shares a Redis.
+//
+// Wrong: anything but 1–64 printable ASCII characters without space, " and \.
+func WithPrefix(s string) Option {
+	return func(cfg *config) {
+		right := len(s) >= 1 && len(s) <= 64
+		for _, b := range []byte(s) {
+			right = right && b > ' ' && b < 0x7f && b != '"' && b != '\\'
+		}
+		cfg.require(right, `WithPrefix(%.80q): must be 1 to 64 printable ASCII characters without space, " and \`, s)
+		cfg.prefix = s
+	}
+}
+
+// WithRefund asks, after the handlers ran, whether to take this request's own mark back: a payment that failed upstream,
+// or a login that succeeded, so that only failures count. It is not asked where a handler panicked or the client has
+// hung up. A refund that fails is a failure of Redis and leaves the response alone. By default no mark is taken back.
+//
+// Wrong: nil.
+func WithRefund(refund func(*gin.Context) bool) Option {
+	return func(cfg *config) {
+		cfg.require(refund != nil, "WithRefund(nil): needs a function")
+		cfg.refund = refund
+	}
+}
+
+// WithDenied writes the answer to a denied request. Before it runs, the status (429, or 503 in FailClosed) and
+// Retry-After are set and the chain is aborted. By default the body is empty.
+//
+// Wrong: nil.
+func WithDenied(denied func(*gin.Context, Decision)) Option {
+	return func(cfg *config) {
+		cfg.require(denied != nil, "WithDenied(nil): needs a function")
+		cfg.denied = denied
+	}
+}
+
+// WithObserver sees every decision once, before the handlers or the denied function run: the one hook for logs, metrics
+// and traces. By default there is none.
+//
+// Wrong: nil.
+func WithObserver(observe func(*gin.Context, Decision)) Option {
+	return func(cfg *config) {
+		cfg.require(observe != nil, "WithObserver(nil): needs a function")
+		cfg.observe = observe
+	}
+}
+
+// WithHeaders adds RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers-10) to limited responses, but
+// for 503 and dry runs. By default only Retry-After is sent, with 429 and 503.
+func WithHeaders() Option {
+	return func(cfg *config) { cfg.headers = true }
+}
+
+// WithDryRun decides, marks and observes, but lets everything through and writes nothing. By default denials are real.
+func WithDryRun() Option {
+	return func(cfg *config) { cfg.dryRun = true }
+}
+
+// WithTimeout sets how long Redis may hold a request up, 100ms by default. After that the failure mode decides.
+//
+// Wrong: under 1ns.
+func WithTimeout(d time.Duration) Option {
+	return func(cfg *config) {
+		cfg.require(d >= 1, "WithTimeout(%s): must be positive", d)
+		cfg.timeout = d
+	}
+}
+
+// WithFailure sets what happens while Redis can't answer, FailLocal by default.
+//
+// Wrong: anything but FailLocal, FailOpen and FailClosed.
+func WithFailure(f Failure) Option {
+	return func(cfg *config) {
+		cfg.require(f >= FailLocal && f <= FailClosed, "WithFailure(%d): must be FailLocal, FailOpen or FailClosed", int(f))
+		cfg.failure = f
+	}
+}
+
+// WithCapacity sets how many marks one limiter may remember in this process's memory, 65536 by default. At the capacity
+// the marks nearest to their end are given up early (GL7). Memory follows the live marks.
+//
+// Wrong: under 1, or under the limit.
+func WithCapacity(n int) Option {
+	return func(cfg *config) {
+		cfg.require(n >= 1, "WithCapacity(%d): must be at least 1", n)
+		cfg.capacity = n
+	}
+}
+
+// WithLogger sets where set-up warnings and outage notices go, slog.Default() by default.
+//
+// Wrong: nil.
+func WithLogger(logger *slog.Logger) Option {
+	return func(cfg *config) {
+		cfg.require(logger != nil, "WithLogger(nil): needs a logger")
+		cfg.logger = logger
+	}
+}
+
+// name returns the name of a constant, or its number where it has none.
+func name(i int, names ...string) string {
+	if i < 0 || i >= len(names) {
+		return fmt.Sprint(i)
+	}
+	return names[i]
+}
