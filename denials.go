@@ -1,0 +1,148 @@
+package ginlimit
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// refresh is how long a remembered denial is used before Redis is asked again, so how soon a deleted or refunded mark is
+// noticed.
+const refresh = time.Second
+
+// denials remembers what Redis said of full keys, in front of the store that asks it: a client that comes back again and
+// again is denied here and costs Redis one command per refresh. There are two generations of entries, so that old ones
+// leave without a goroutine and the table stays within its capacity: once the newer is full or an interval old, it
+// becomes the older, which is forgotten.
+type denials struct {
+	next     store
+	interval time.Duration
+	capacity int // of a generation
+
+	mu     sync.Mutex
+	newer  map[uint64]denial // by the key's hash
+	older  map[uint64]denial
+	turned int64                    // when the newer generation began
+	asking map[uint64]chan struct{} // remembered keys of which Redis is being asked; closed once it has answered
+}
+
+type denial struct {
+	until int64 // the key is full until this instant, or was
+	ask   int64 // from this instant on, Redis is asked again
+}
+
+func newDenials(cfg config, next store) *denials {
+	return &denials{
+		next: next, interval: cfg.interval, capacity: (cfg.capacity + 1) / 2, turned: now(),
+		newer: map[uint64]denial{}, older: map[uint64]denial{}, asking: map[uint64]chan struct{}{},
+	}
+}
+
+// take denies by what is remembered, or asks. Requests whose key was full lately ask one at a time: while the remembered
+// denial lasts the others are denied by it, after that they wait for the answer.
+func (d *denials) take(ctx context.Context, m mark) verdict {
+	sent := now()
+	what, until, answered := d.consult(m.hash, sent)
+	if what == wait {
+		<-answered // within the deadline of the one that asks
+		sent = now()
+		what, until, answered = d.consult(m.hash, sent)
+	}
+	switch what {
+	case deny:
+		return refused(time.Duration(until-sent), Cache)
+	case askAlone:
+		defer d.release(m.hash, answered)
+	}
+	m.full = until
+	v := d.next.take(ctx, m)
+	d.learn(m.hash, sent, v)
+	return v
+}
+
+// undo forgets the denial that came with the mark.
+func (d *denials) undo(ctx context.Context, m mark) error {
+	err := d.next.undo(ctx, m)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.forget(m.hash)
+	return err
+}
+
+type advice int
+
+const (
+	ask      advice = iota // nothing is remembered
+	askAlone               // and release
+	deny
+	wait
+)
+
+func (d *denials) consult(hash uint64, t int64) (advice, int64, chan struct{}) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	known, found := d.find(hash)
+	answered, isAsked := d.asking[hash]
+	switch {
+	case !found:
+		return ask, 0, nil
+	case t < known.until && (t < known.ask || isAsked):
+		return deny, known.until, nil
+	case isAsked:
+		return wait, known.until, answered
+	}
+	answered = make(chan struct{})
+	d.asking[hash] = answered
+	return askAlone, known.until, answered
+}
+
+func (d *denials) release(hash uint64, answered chan struct{}) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.asking, hash)
+	close(answered)
+}
+
+// learn remembers what Redis has said, counted from before it was asked: never longer than Redis itself would deny.
+func (d *denials) learn(hash uint64, sent int64, v verdict) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	next := denial{until: after(sent, v.wait), ask: after(sent, refresh)}
+	if v.source != Redis || v.err != nil {
+		known, found := d.find(hash)
+		if !found {
+			return
+		}
+		next.until = known.until
+	} else if v.remaining > 0 {
+		d.forget(hash)
+		return
+	}
+	d.turn(sent)
+	d.newer[hash] = next
+}
+
+func (d *denials) find(hash uint64) (denial, bool) {
+	known, found := d.newer[hash]
+	if !found {
+		known, found = d.older[hash]
+	}
+	return known, found
+}
+
+func (d *denials) forget(hash uint64) {
+	delete(d.newer, hash)
+	delete(d.older, hash)
+}
+
+// turn starts a new generation when it is time to.
+func (d *denials) turn(t int64) {
+	age := time.Duration(t - d.turned)
+	if age < d.interval && len(d.newer) < d.capacity {
+		return
+	}
+	d.older, d.newer, d.turned = d.newer, map[uint64]denial{}, t
+	if age >= 2*d.interval {
+		d.older = map[uint64]denial{}
+	}
+}
