@@ -1,0 +1,39 @@
+package ginlimit
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+// writeRetryAfter writes Retry-After as delay-seconds (RFC 9110 §10.2.3): whole, never too short, at least 1.
+func writeRetryAfter(c *gin.Context, d Decision) {
+	c.Header("Retry-After", strconv.FormatInt(max(seconds(d.RetryAfter), 1), 10))
+}
+
+// writeRateLimit adds this limiter's items to the fields of draft-ietf-httpapi-ratelimit-headers-10: q is the quota, w
+// the window in seconds, r what remains, t the seconds until there is more.
+func writeRateLimit(c *gin.Context, d Decision) {
+	if d.Outcome == Unavailable {
+		return
+	}
+	name := `"` + d.Policy + `"`
+	header := c.Writer.Header()
+	header.Add("RateLimit-Policy",
+		name+";q="+strconv.Itoa(d.Limit)+";w="+strconv.FormatInt(seconds(d.Interval), 10))
+	item := name + ";r=" + strconv.Itoa(d.Remaining)
+	if d.Remaining == 0 {
+		item += ";t=" + strconv.FormatInt(max(seconds(d.RetryAfter), 1), 10)
+	}
+	header.Add("RateLimit", item)
+}
+
+// seconds rounds up.
+func seconds(d time.Duration) int64 {
+	whole := int64(d / time.Second)
+	if d%time.Second > 0 {
+		whole++
+	}
+	return whole
+}
