@@ -16,6 +16,7 @@ const refresh = time.Second
 // becomes the older, which is forgotten.
 type denials struct {
 	next     store
+	limit    int
 	interval time.Duration
 	capacity int // of a generation
 
@@ -23,7 +24,7 @@ type denials struct {
 	newer  map[uint64]denial // by the key's hash
 	older  map[uint64]denial
 	turned int64                    // when the newer generation began
-	asking map[uint64]chan struct{} // remembered keys of which Redis is being asked; closed once it has answered
+	asking map[uint64]chan struct{} // keys of which one request asks Redis; closed for those who wait, if there are any
 }
 
 type denial struct {
@@ -33,26 +34,27 @@ type denial struct {
 
 func newDenials(cfg config, next store) *denials {
 	return &denials{
-		next: next, interval: cfg.interval, capacity: (cfg.capacity + 1) / 2, turned: now(),
+		next: next, limit: cfg.limit, interval: cfg.interval, capacity: (cfg.capacity + 1) / 2, turned: now(),
 		newer: map[uint64]denial{}, older: map[uint64]denial{}, asking: map[uint64]chan struct{}{},
 	}
 }
 
-// take denies by what is remembered, or asks. Requests whose key was full lately ask one at a time: while the remembered
-// denial lasts the others are denied by it, after that they wait for the answer.
+// take denies by what is remembered, or asks. Where a key has no more than one free mark to give (its limit is 1, or it
+// was full lately), requests ask one at a time: while a remembered denial lasts the others are denied by it, else they
+// wait for the answer.
 func (d *denials) take(ctx context.Context, m mark) verdict {
 	sent := now()
 	what, until, answered := d.consult(m.hash, sent)
 	if what == wait {
 		<-answered // within the deadline of the one that asks
 		sent = now()
-		what, until, answered = d.consult(m.hash, sent)
+		what, until, _ = d.consult(m.hash, sent)
 	}
 	switch what {
 	case deny:
 		return refused(time.Duration(until-sent), Cache)
 	case askAlone:
-		defer d.release(m.hash, answered)
+		defer d.release(m.hash)
 	}
 	m.full = until
 	v := d.next.take(ctx, m)
@@ -72,8 +74,8 @@ func (d *denials) undo(ctx context.Context, m mark) error {
 type advice int
 
 const (
-	ask      advice = iota // nothing is remembered
-	askAlone               // and release
+	ask      advice = iota
+	askAlone        // and release
 	deny
 	wait
 )
@@ -84,23 +86,28 @@ func (d *denials) consult(hash uint64, t int64) (advice, int64, chan struct{}) {
 	known, found := d.find(hash)
 	answered, isAsked := d.asking[hash]
 	switch {
-	case !found:
-		return ask, 0, nil
 	case t < known.until && (t < known.ask || isAsked):
 		return deny, known.until, nil
 	case isAsked:
+		if answered == nil {
+			answered = make(chan struct{})
+			d.asking[hash] = answered
+		}
 		return wait, known.until, answered
+	case found || d.limit == 1:
+		d.asking[hash] = nil
+		return askAlone, known.until, nil
 	}
-	answered = make(chan struct{})
-	d.asking[hash] = answered
-	return askAlone, known.until, answered
+	return ask, 0, nil
 }
 
-func (d *denials) release(hash uint64, answered chan struct{}) {
+func (d *denials) release(hash uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if answered := d.asking[hash]; answered != nil {
+		close(answered)
+	}
 	delete(d.asking, hash)
-	close(answered)
 }
 
 // learn remembers what Redis has said, counted from before it was asked: never longer than Redis itself would deny.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +21,10 @@ import (
 
 func TestMain(m *testing.M) {
 	gin.SetMode(gin.TestMode)
+	if addr := os.Getenv(workerEnv); addr != "" {
+		work(addr)
+		return
+	}
 	m.Run()
 }
 
@@ -98,7 +103,7 @@ func TestOneRequestPerIntervalRouteAndClient(t *testing.T) {
 func TestScopes(t *testing.T) {
 	everywhere(t, func(t *testing.T, where ...Option) {
 		for _, test := range []struct {
-			scope                    Scope
+			scope                   Scope
 			otherClient, otherRoute int
 		}{
 			{PathAndIP, 200, 200},

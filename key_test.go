@@ -1,0 +1,227 @@
+package ginlimit
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// keyOf returns the key under which a limiter with these options would look for a request's marks.
+func keyOf(t testing.TB, engine *gin.Engine, prepare func(*http.Request), opts ...Option) string {
+	var key string
+	opts = append([]Option{quiet, WithInterval(10 * time.Second), WithObserver(func(_ *gin.Context, d Decision) { key = d.Key })}, opts...)
+	engine.GET("/pay", New(opts...), ok)
+	req := httptest.NewRequest("GET", "/pay", nil)
+	req.RemoteAddr = alice
+	prepare(req)
+	engine.ServeHTTP(httptest.NewRecorder(), req)
+	require.NotEmpty(t, key)
+	return key
+}
+
+func clientOf(key string) string { return strings.TrimPrefix(key, "ginlimit:1/10s:/pay:") }
+
+func TestKey(t *testing.T) {
+	nothing := func(*http.Request) {}
+	assert.Equal(t, "ginlimit:1/10s:/pay:ip=203.0.113.7", keyOf(t, newRouter(), nothing))
+	assert.Equal(t, "ginlimit:1/10s:/pay:*", keyOf(t, newRouter(), nothing, WithScope(PathOnly)))
+	assert.Equal(t, "ginlimit:1/10s:*:ip=203.0.113.7", keyOf(t, newRouter(), nothing, WithScope(IPOnly)))
+	assert.Equal(t, "shop:5/10s:/pay:ip=203.0.113.7", keyOf(t, newRouter(), nothing, WithPrefix("shop"), WithLimit(5)))
+}
+
+func TestKeyOfAnUnmatchedRoute(t *testing.T) {
+	var key string
+	r := newRouter()
+	r.NoRoute(New(quiet, WithObserver(func(_ *gin.Context, d Decision) { key = d.Key })))
+	request(r, "GET", "/nowhere", alice)
+	assert.Equal(t, "ginlimit:1/3s:unmatched:ip=203.0.113.7", key)
+}
+
+func TestPolicy(t *testing.T) {
+	for want, interval := range map[string]time.Duration{
+		"1/10s": 10 * time.Second, "1/90s": 90 * time.Second, "1/1m": time.Minute, "1/1h": time.Hour, "1/24h": 24 * time.Hour,
+		"1/1900ms": 1900 * time.Millisecond, "1/1ms": time.Millisecond,
+	} {
+		assert.Equal(t, want, policy(1, interval))
+	}
+	assert.Equal(t, "20/1h", policy(20, time.Hour))
+	assert.Equal(t, 2*time.Millisecond, newConfig([]Option{WithInterval(1001 * time.Microsecond)}).interval, "rounded up")
+}
+
+func TestAddressIsCanonical(t *testing.T) {
+	for seen, want := range map[string]string{
+		"203.0.113.7":                    "ip=203.0.113.7",
+		" 203.0.113.7 ":                  "ip=203.0.113.7",
+		"203.0.113.7:99":                 "ip=203.0.113.7",
+		"::ffff:203.0.113.7":             "ip=203.0.113.7",
+		"::FFFF:cb00:7107":               "ip=203.0.113.7",
+		"0:0:0:0:0:ffff:203.0.113.7":     "ip=203.0.113.7",
+		"[::ffff:203.0.113.7]:99":        "ip=203.0.113.7",
+		"2001:db8::1":                    "ip=2001:db8::/64",
+		"2001:0DB8:0:0:1:2:3:4":          "ip=2001:db8::/64",
+		"[2001:db8::1]":                  "ip=2001:db8::/64",
+		"[2001:db8::1]:99":               "ip=2001:db8::/64",
+		"fe80::1%eth0":                   "ip=fe80::/64",
+		"any text":                       "ip=198.51.100.9",
+		"<nil>":                          "ip=198.51.100.9",
+		strings.Repeat("1", 100_000):     "ip=198.51.100.9",
+		"203.0.113.7\x00:ip=203.0.113.8": "ip=198.51.100.9",
+	} {
+		engine := newRouter()
+		engine.TrustedPlatform = "CF-Connecting-IP" // Gin returns any text in it
+		key := keyOf(t, engine, func(req *http.Request) {
+			req.RemoteAddr = "198.51.100.9:1000"
+			req.Header["Cf-Connecting-Ip"] = []string{seen}
+		})
+		assert.Equal(t, want, clientOf(key), "%.60q", seen)
+	}
+}
+
+func TestPeerAddressIsCanonical(t *testing.T) {
+	for peer, want := range map[string]string{
+		"203.0.113.7:1":          "ip=203.0.113.7",
+		"[2001:db8::1]:1":        "ip=2001:db8::/64",
+		"[fe80::1%eth0]:1":       "ip=fe80::/64",
+		"[::ffff:203.0.113.7]:1": "ip=203.0.113.7",
+		"":                       "ip=unknown",
+		"@":                      "ip=unknown",
+		"pipe":                   "ip=unknown",
+	} {
+		assert.Equal(t, want, clientOf(keyOf(t, newRouter(), func(req *http.Request) { req.RemoteAddr = peer })), peer)
+	}
+}
+
+func TestIPv6Prefix(t *testing.T) {
+	for bits, want := range map[int]string{
+		48: "ip=2001:db8:1::/48", 56: "ip=2001:db8:1::/56", 64: "ip=2001:db8:1:2::/64", 128: "ip=2001:db8:1:2::3/128",
+	} {
+		from := func(req *http.Request) { req.RemoteAddr = "[2001:db8:1:2::3]:1" }
+		assert.Equal(t, want, clientOf(keyOf(t, newRouter(), from, WithIPv6Prefix(bits))))
+	}
+}
+
+func TestIdentity(t *testing.T) {
+	for identity, want := range map[string]string{
+		"ada":                    "id=ada",
+		"":                       "ip=203.0.113.7",
+		"a b":                    "id=a%20b",
+		"a:b%":                   "id=a%3Ab%25",
+		"ü\n":                    "id=%C3%BC%0A",
+		strings.Repeat("a", 64):  "id=" + strings.Repeat("a", 64),
+		strings.Repeat("a", 65):  "idh=635361c48bb9eab14198e76ea8ab7f1a41685d6ad62aa9146d301d4f17eb0ae0",
+		strings.Repeat("ü", 11):  "idh=", // 66 bytes once it is encoded
+		strings.Repeat("x", 1e6): "idh=",
+	} {
+		client := clientOf(keyOf(t, newRouter(), func(*http.Request) {}, WithIdentity(func(*gin.Context) string { return identity })))
+		if want == "idh=" {
+			assert.Regexp(t, "^idh=[0-9a-f]{64}$", client)
+		} else {
+			assert.Equal(t, want, client)
+		}
+	}
+}
+
+func TestOnAUnixSocket(t *testing.T) {
+	var keys []string
+	logged := &log{}
+	r := newRouter()
+	r.GET("/x", New(logged.option(), WithObserver(func(_ *gin.Context, d Decision) { keys = append(keys, d.Key) })), ok)
+	listener, err := net.Listen("unix", t.TempDir()+"/s")
+	if err != nil {
+		t.Skipf("no Unix sockets here: %v", err)
+	}
+	server := &http.Server{Handler: r}
+	go func() { _ = server.Serve(listener) }()
+	defer func() { _ = server.Close() }()
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", listener.Addr().String())
+	}}}
+	for _, forwarded := range []string{"203.0.113.7", ""} {
+		req, err := http.NewRequest("GET", "http://socket/x", nil)
+		require.NoError(t, err)
+		if forwarded != "" {
+			req.Header.Set("X-Forwarded-For", forwarded)
+		}
+		response, err := client.Do(req)
+		require.NoError(t, err)
+		_ = response.Body.Close()
+		assert.Equal(t, 200, response.StatusCode)
+	}
+	assert.Equal(t, []string{"ginlimit:1/3s:/x:ip=203.0.113.7", "ginlimit:1/3s:/x:ip=unknown"}, keys)
+	assert.Equal(t, []string{"GL2"}, logged.codes(), "the proxy on the socket is trusted, but said nothing once")
+}
+
+// FuzzKey holds that different routes and clients never share a key, and that no input makes a key long or unprintable.
+func FuzzKey(f *testing.F) {
+	for _, seed := range []string{"ada", "a:b", "a%3Ab", "*", "ip=1.2.3.4", "x:ip=1.2.3.4", "\x00\xff", strings.Repeat("z", 70)} {
+		f.Add("/pay", seed, "203.0.113.7", "/pay:ip=1", "bob", "::1")
+		f.Add("/a", seed, seed, "/a:id=b", seed+":*", "1.2.3.4")
+	}
+	f.Fuzz(func(t *testing.T, route1, identity1, address1, route2, identity2, address2 string) {
+		type parts struct{ policy, route, client string }
+		seen := map[string]parts{}
+		for _, route := range []string{"/" + route1, "/" + route2, "unmatched", "*"} {
+			for _, identity := range []string{"", identity1, identity2} {
+				for _, address := range []string{address1, address2} {
+					for _, policy := range []string{"1/10s", "10/1s"} {
+						head := "p:" + policy + ":"
+						client := fuzzedClient(identity, address)
+						assertClient(t, client)
+						key := head + route + ":" + client
+						now := parts{policy, route, client}
+						if before, found := seen[key]; found && before != now {
+							t.Fatalf("%q stands for %q and %q", key, before, now)
+						}
+						seen[key] = now
+					}
+				}
+			}
+		}
+		if identity1 != identity2 && fuzzedClient(identity1, "") == fuzzedClient(identity2, "") {
+			t.Fatalf("%q and %q are one client", identity1, identity2)
+		}
+	})
+}
+
+// fuzzedClient returns the client part of a key, as the limiter makes it.
+func fuzzedClient(identity, address string) string {
+	c, engine := gin.CreateTestContext(httptest.NewRecorder())
+	engine.TrustedPlatform = "X-Client"
+	c.Request = &http.Request{Header: http.Header{"X-Client": {address}}, RemoteAddr: "192.0.2.9:1"}
+	k := newKeys(newConfig([]Option{WithIdentity(func(*gin.Context) string { return identity })}), &warnings{logger: discard})
+	return string(k.appendClient(nil, c))
+}
+
+func assertClient(t *testing.T, client string) {
+	if len(client) > 72 {
+		t.Fatalf("%q is %d bytes", client, len(client))
+	}
+	for _, b := range []byte(client) {
+		if b <= ' ' || b >= 0x7f {
+			t.Fatalf("%q is not printable", client)
+		}
+	}
+}
+
+func ExampleWithIdentity() {
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	_ = r.SetTrustedProxies(nil)
+	byKey := WithIdentity(func(c *gin.Context) string { return c.GetHeader("X-Account") })
+	r.GET("/report", New(byKey, WithObserver(func(_ *gin.Context, d Decision) { fmt.Println(d.Key) })))
+
+	request(r, "GET", "/report", "203.0.113.7:1", "X-Account", "ada")
+	request(r, "GET", "/report", "203.0.113.7:1")
+	// Output:
+	// ginlimit:1/3s:/report:id=ada
+	// ginlimit:1/3s:/report:ip=203.0.113.7
+}
