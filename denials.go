@@ -114,19 +114,22 @@ func (d *denials) release(hash uint64) {
 func (d *denials) learn(hash uint64, sent int64, v verdict) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	next := denial{until: after(sent, v.wait), ask: after(sent, refresh)}
-	if v.source != Redis || v.err != nil {
-		known, found := d.find(hash)
-		if !found {
-			return
+	known, found := d.find(hash)
+	said := v.err == nil && v.source == Redis
+	switch {
+	case said && v.remaining == 0:
+		known.until = after(sent, v.wait)
+	case !found:
+		return
+	case said:
+		if sent > known.ask-int64(refresh) { // asked after what is remembered
+			d.forget(hash)
 		}
-		next.until = known.until
-	} else if v.remaining > 0 {
-		d.forget(hash)
 		return
 	}
+	known.ask = after(sent, refresh)
 	d.turn(sent)
-	d.newer[hash] = next
+	d.newer[hash] = known
 }
 
 func (d *denials) find(hash uint64) (denial, bool) {

@@ -52,9 +52,10 @@ func refused(wait time.Duration, source Source) verdict {
 	return verdict{outcome: Denied, wait: wait, source: source}
 }
 
-var epoch = time.Now()
+// epoch is long past, so that every instant is after 0, also on a test's clock that stands in the year 2000.
+var epoch = time.Now().Add(-100 * 365 * 24 * time.Hour)
 
-// now is the instant in nanoseconds on this process's monotonic clock.
+// now is the instant in nanoseconds since the epoch, on this process's monotonic clock.
 func now() int64 { return int64(time.Since(epoch)) }
 
 // after is the instant d after t, without overflow for the longest durations.
