@@ -1,0 +1,66 @@
+package redistest
+
+import (
+	"bufio"
+	"io"
+	"os/exec"
+	"strconv"
+	"strings"
+)
+
+// logName is the file in a server's directory that holds what it printed.
+const logName = "server.log"
+
+// guardScript runs a command until standard input ends. The test process holds
+// the other end of that pipe, so the kernel closes it however the test process
+// dies, and the shell then kills the command. Because the shell is the parent,
+// the process id stays the command's until the shell reaped it.
+//
+// Signals are ignored because they reach the whole group: an interrupt, or the
+// SIGHUP the kernel sends to an orphaned group with a stopped (paused) member.
+const guardScript = `trap '' HUP INT QUIT TERM
+"$@" </dev/null >` + logName + ` 2>&1 &
+echo $!
+read -r line
+kill -9 $!
+wait $!`
+
+// guard is a running process that cannot outlive this one.
+type guard struct {
+	shell *exec.Cmd
+	stdin io.Closer
+	pid   int // of the guarded command, not of the shell
+}
+
+func startGuarded(dir string, command ...string) (*guard, error) {
+	shell := exec.Command("sh", append([]string{"-c", guardScript, "guard"}, command...)...)
+	shell.Dir = dir
+	stdin, err := shell.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := shell.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := shell.Start(); err != nil {
+		return nil, err
+	}
+
+	g := &guard{shell: shell, stdin: stdin}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err == nil {
+		g.pid, err = strconv.Atoi(strings.TrimSpace(line))
+	}
+	if err != nil {
+		g.kill()
+		return nil, err
+	}
+	return g, nil
+}
+
+// kill ends the command with SIGKILL and returns when it is reaped.
+func (g *guard) kill() {
+	_ = g.stdin.Close()
+	_ = g.shell.Wait() // reports the kill as an error
+}
