@@ -43,7 +43,7 @@ type outage struct {
 }
 
 func newOutage(cfg config, w *warnings, next store) *outage {
-	return &outage{
+	o := &outage{
 		next: next, mode: cfg.failure, limit: cfg.limit, interval: cfg.interval,
 		own: newMemory(cfg, w), warnings: w,
 		breaker: gobreaker.NewCircuitBreaker[verdict](gobreaker.Settings{
@@ -54,6 +54,8 @@ func newOutage(cfg config, w *warnings, next store) *outage {
 			IsExcluded: isOneKeys,
 		}),
 	}
+	watchFailover(cfg.client, o.lookAtOwnFirst)
+	return o
 }
 
 func (o *outage) take(ctx context.Context, m mark) verdict {

@@ -1,0 +1,52 @@
+package ginlimit
+
+import (
+	"context"
+	"net"
+	"sync/atomic"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// sentinelAddr is what go-redis dials for a Sentinel client, whatever the primary's address.
+const sentinelAddr = "FailoverClient"
+
+// failoverHook notices that a Sentinel client dials another primary. Such a change may lose marks without one command
+// failing, because go-redis moves on by itself.
+type failoverHook struct {
+	changed func()
+	primary atomic.Pointer[string]
+}
+
+// watchFailover calls changed whenever the client meets another primary.
+func watchFailover(client redis.Cmdable, changed func()) {
+	if c, isClient := client.(interface{ Options() *redis.Options }); isClient && c.Options().Addr != sentinelAddr {
+		return
+	}
+	if c, hasHooks := client.(interface{ AddHook(redis.Hook) }); hasHooks {
+		hook := &failoverHook{changed: changed}
+		if c, hasPool := client.(interface{ PoolStats() *redis.PoolStats }); hasPool && c.PoolStats().TotalConns > 0 {
+			hook.primary.Store(new(string)) // connected already, to an address that is not known
+		}
+		c.AddHook(hook)
+	}
+}
+
+func (h *failoverHook) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := next(ctx, network, addr)
+		if err == nil && addr == sentinelAddr {
+			primary := conn.RemoteAddr().String()
+			if before := h.primary.Swap(&primary); before != nil && *before != primary {
+				h.changed()
+			}
+		}
+		return conn, err
+	}
+}
+
+func (h *failoverHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (h *failoverHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
