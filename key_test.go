@@ -2,7 +2,6 @@ package ginlimit
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -210,18 +209,4 @@ func assertClient(t *testing.T, client string) {
 			t.Fatalf("%q is not printable", client)
 		}
 	}
-}
-
-func ExampleWithIdentity() {
-	gin.SetMode(gin.ReleaseMode)
-	r := gin.New()
-	_ = r.SetTrustedProxies(nil)
-	byKey := WithIdentity(func(c *gin.Context) string { return c.GetHeader("X-Account") })
-	r.GET("/report", New(byKey, WithObserver(func(_ *gin.Context, d Decision) { fmt.Println(d.Key) })))
-
-	request(r, "GET", "/report", "203.0.113.7:1", "X-Account", "ada")
-	request(r, "GET", "/report", "203.0.113.7:1")
-	// Output:
-	// ginlimit:1/3s:/report:id=ada
-	// ginlimit:1/3s:/report:ip=203.0.113.7
 }
