@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+// cost is the time of one allowed request, as a ratio to the first of its list.
+type cost struct {
+	Of          string  `json:"of"`
+	Ratio       float64 `json:"ratio"`
+	Nanoseconds float64 `json:"nanoseconds"`
+}
+
+type subject struct {
+	name   string
+	engine *gin.Engine
+}
+
+// compare measures allowed requests in turn.
+func compare(ctx context.Context, subjects []subject, s settings, atOnce int) ([]cost, error) {
+	samples := make([][]sample, len(subjects))
+	first := make([]int, len(subjects)) // address of each that is still fresh
+	for i, one := range subjects {
+		warm := load{atOnce: atOnce, fresh: true, status: http.StatusOK, duration: time.Minute, most: 1000}
+		n, _, err := warm.run(one.engine)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", one.name, err)
+		}
+		first[i] = n
+	}
+	for range s.rounds {
+		for i, one := range subjects {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			runtime.GC()
+			l := load{atOnce: atOnce, fresh: true, first: first[i], status: http.StatusOK, duration: s.duration, most: 100_000}
+			n, took, err := l.run(one.engine)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", one.name, err)
+			}
+			first[i] += n
+			samples[i] = append(samples[i], sample{ns: float64(took) / float64(n)})
+		}
+	}
+	var costs []cost
+	for i, one := range subjects {
+		costs = append(costs, cost{
+			Of: one.name, Ratio: medianRatio(samples[i], samples[0]),
+			Nanoseconds: median(samples[i], func(s sample) float64 { return s.ns }),
+		})
+	}
+	return costs, nil
+}
