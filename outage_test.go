@@ -18,12 +18,11 @@ import (
 // TestFailureModes is the design's table on a real server that is stopped, each cell with and without a dry run.
 func TestFailureModes(t *testing.T) {
 	for _, test := range []struct {
-		mode         Failure
-		known        bool // the client has live marks that this process was granted
-		outcome      Outcome
-		status       int
-		retryAfter   string
-		ownMarksOnly bool
+		mode       Failure
+		known      bool // the client has live marks that this process was granted
+		outcome    Outcome
+		status     int
+		retryAfter string
 	}{
 		{mode: FailLocal, outcome: Allowed, status: 200},
 		{mode: FailLocal, known: true, outcome: Denied, status: 429, retryAfter: "60"},
