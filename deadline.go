@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -12,11 +13,12 @@ import (
 // withinDeadline bounds the time for which a store that asks Redis may hold a request up. A client that honours a
 // context's deadline is called directly. Any other runs beside the request and is left behind at the deadline.
 func withinDeadline(cfg config, w *warnings, next store) store {
+	limits := direct{next, &deadlines{timeout: cfg.timeout}}
 	if honoursDeadlines(cfg.client) {
-		return direct{next, cfg.timeout}
+		return limits
 	}
 	w.slowClient(cfg.client)
-	return beside{direct{next, cfg.timeout}, make(chan struct{}, mostBeside)}
+	return beside{limits, make(chan struct{}, mostBeside)}
 }
 
 func honoursDeadlines(client redis.Cmdable) bool {
@@ -31,28 +33,65 @@ func honoursDeadlines(client redis.Cmdable) bool {
 	return false
 }
 
-// direct gives each command a deadline and keeps the request's values, for tracing. It drops the request's cancellation,
-// so that a client which sends and hangs up is still counted and doesn't look like a failure of Redis.
+// direct gives each command a deadline.
 type direct struct {
-	next    store
-	timeout time.Duration
+	next      store
+	deadlines *deadlines
 }
 
 func (d direct) take(ctx context.Context, m mark) verdict {
-	ctx, cancel := d.context(ctx)
-	defer cancel()
-	return d.next.take(ctx, m)
+	return d.next.take(d.deadlines.on(ctx), m)
 }
 
 func (d direct) undo(ctx context.Context, m mark) error {
-	ctx, cancel := d.context(ctx)
-	defer cancel()
-	return d.next.undo(ctx, m)
+	return d.next.undo(d.deadlines.on(ctx), m)
 }
 
-func (d direct) context(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), d.timeout)
+// deadlines gives requests that start within the same tenth of the timeout one deadline, because a timer for each takes
+// a tenth of a busy machine.
+type deadlines struct {
+	timeout time.Duration
+	latest  atomic.Pointer[deadline]
 }
+
+type deadline struct {
+	at     time.Time
+	passed chan struct{} // closed then
+	stale  int64         // from this instant on, requests need a later one
+}
+
+func (d *deadlines) on(request context.Context) context.Context {
+	t := now()
+	latest := d.latest.Load()
+	if latest == nil || t >= latest.stale {
+		latest = &deadline{time.Now().Add(d.timeout), make(chan struct{}), after(t, d.timeout/10)}
+		time.AfterFunc(d.timeout, func() { close(latest.passed) })
+		d.latest.Store(latest)
+	}
+	return &limited{latest, request}
+}
+
+// limited is a request's context with another deadline. It keeps the request's values, for tracing, and drops its
+// cancellation, so that a client which sends and hangs up is still counted and doesn't look like a failure of Redis.
+type limited struct {
+	deadline *deadline
+	request  context.Context
+}
+
+func (l *limited) Deadline() (time.Time, bool) { return l.deadline.at, true }
+
+func (l *limited) Done() <-chan struct{} { return l.deadline.passed }
+
+func (l *limited) Err() error {
+	select {
+	case <-l.deadline.passed:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
+func (l *limited) Value(key any) any { return context.WithoutCancel(l.request).Value(key) }
 
 // mostBeside is how many commands may run beside requests. A stopped Redis reaches it only in the moment before the
 // breaker opens.
@@ -80,8 +119,7 @@ func (b beside) run(ctx context.Context, command func(context.Context) verdict) 
 	default:
 		return verdict{err: errBusy}
 	}
-	ctx, cancel := b.context(ctx)
-	defer cancel()
+	ctx = b.deadlines.on(ctx)
 	answer := make(chan verdict, 1)
 	go func() {
 		defer func() {

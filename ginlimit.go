@@ -70,6 +70,7 @@ type limiter struct {
 	config
 	keys     *keys
 	store    store
+	delays   delays
 	warnings *warnings
 }
 
@@ -128,7 +129,7 @@ func (l *limiter) deny(c *gin.Context, d Decision) {
 	if d.Outcome == Unavailable {
 		status = http.StatusServiceUnavailable
 	}
-	writeRetryAfter(c, d)
+	l.delays.writeRetryAfter(c, d.RetryAfter)
 	if l.denied == nil {
 		c.AbortWithStatus(status)
 		return

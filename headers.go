@@ -2,14 +2,31 @@ package ginlimit
 
 import (
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
 )
 
+// delays keeps the values of Retry-After that were sent last, so that a denied request needn't make its own. Nobody
+// writes to a header's values in place.
+type delays [64]atomic.Pointer[delay]
+
+type delay struct {
+	seconds int64
+	values  []string
+}
+
 // writeRetryAfter writes Retry-After as delay-seconds (RFC 9110 §10.2.3): whole, never too short, at least 1.
-func writeRetryAfter(c *gin.Context, d Decision) {
-	c.Header("Retry-After", strconv.FormatInt(max(seconds(d.RetryAfter), 1), 10))
+func (d *delays) writeRetryAfter(c *gin.Context, wait time.Duration) {
+	whole := max(seconds(wait), 1)
+	place := &d[whole%int64(len(d))]
+	last := place.Load()
+	if last == nil || last.seconds != whole {
+		last = &delay{whole, []string{strconv.FormatInt(whole, 10)}}
+		place.Store(last)
+	}
+	c.Writer.Header()["Retry-After"] = last.values
 }
 
 // writeRateLimit adds this limiter's items to the fields of draft-ietf-httpapi-ratelimit-headers-10: q is the quota, w

@@ -124,12 +124,11 @@ func (k *keys) appendAddress(key []byte, c *gin.Context) []byte {
 
 // address is the client's as Gin sees it, or the peer's where Gin returns something that is no address at all.
 func (k *keys) address(c *gin.Context) netip.Addr {
-	peer := parseAddress(c.Request.RemoteAddr)
 	address := parseAddress(c.ClientIP())
 	if !address.IsValid() {
-		address = peer
+		address = parseAddress(c.Request.RemoteAddr)
 	}
-	k.warnings.inspect(c, address, peer)
+	k.warnings.inspect(c, address)
 	return address
 }
 

@@ -38,21 +38,32 @@ func (w *warnings) log(code int, level slog.Level, sentence string, attrs ...slo
 }
 
 // inspect looks at where a client's address came from.
-func (w *warnings) inspect(c *gin.Context, address, peer netip.Addr) {
+func (w *warnings) inspect(c *gin.Context, address netip.Addr) {
 	if !address.IsValid() {
 		w.once(2, "the client's address is unknown, so such requests share one mark; on a Unix socket let the proxy send"+
 			" X-Forwarded-For, or say who the client is through WithIdentity")
 		return
 	}
-	if !peer.IsValid() { // a Unix socket, which Gin trusts whatever the engine's settings
-		return
+	if !w.probed.Load() {
+		w.probe(c)
 	}
-	if !w.probed.Swap(true) && (trusts(c, "192.0.2.1") || trusts(c, "2001:db8::1")) {
+	if (address.IsPrivate() || address.IsLoopback()) && isForwarded(c) && !w.said[4].Load() {
+		w.inspectProxy(c, address)
+	}
+}
+
+// probe looks for GL1 once there is a peer: not on a Unix socket, which Gin trusts whatever the engine's settings.
+func (w *warnings) probe(c *gin.Context) {
+	if parseAddress(c.Request.RemoteAddr).IsValid() && !w.probed.Swap(true) &&
+		(trusts(c, "192.0.2.1") || trusts(c, "2001:db8::1")) {
 		w.once(1, "the engine trusts every proxy, so anyone can forge X-Forwarded-For and never be limited; call"+
 			" engine.SetTrustedProxies with your proxies' addresses, or with nil where there is none")
 	}
-	if address == peer && (peer.IsPrivate() || peer.IsLoopback()) && !w.said[4].Load() && isForwarded(c) &&
-		!trusts(c, peer.String()) {
+}
+
+func (w *warnings) inspectProxy(c *gin.Context, address netip.Addr) {
+	peer := parseAddress(c.Request.RemoteAddr)
+	if address == peer && !trusts(c, peer.String()) {
 		w.once(4, "a forwarding header came from a peer that is not a trusted proxy, so everyone behind it shares one mark;"+
 			" call engine.SetTrustedProxies with its address, and check engine.RemoteIPHeaders",
 			slog.String("peer", peer.String()))
