@@ -114,22 +114,19 @@ func (d *denials) release(hash uint64) {
 func (d *denials) learn(hash uint64, sent int64, v verdict) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	known, found := d.find(hash)
-	said := v.err == nil && v.source == Redis
-	switch {
-	case said && v.remaining == 0:
-		known.until = after(sent, v.wait)
-	case !found:
+	if said := v.err == nil && v.source == Redis; said && v.remaining == 0 {
+		d.remember(hash, sent, after(sent, v.wait))
 		return
-	case said:
-		if sent > known.ask-int64(refresh) { // asked after what is remembered
-			d.forget(hash)
-		}
-		return
+	} else if known, found := d.find(hash); found && !said {
+		d.remember(hash, sent, known.until)
+	} else if found && sent > known.ask-int64(refresh) { // asked after what is remembered
+		d.forget(hash)
 	}
-	known.ask = after(sent, refresh)
+}
+
+func (d *denials) remember(hash uint64, sent, until int64) {
 	d.turn(sent)
-	d.newer[hash] = known
+	d.newer[hash] = denial{until: until, ask: after(sent, refresh)}
 }
 
 func (d *denials) find(hash uint64) (denial, bool) {

@@ -59,13 +59,13 @@ func newOutage(cfg config, w *warnings, next store) *outage {
 }
 
 func (o *outage) take(ctx context.Context, m mark) verdict {
-	if o.mode == FailLocal && now() < o.ownFirst.Load() {
+	if o.mode == FailLocal && o.isOwnFirst() {
 		if v, full := o.own.full(m); full {
 			v.err = o.reasonOr(nil)
 			return v
 		}
 	}
-	v, err := o.ask(func() verdict { return o.next.take(ctx, m) })
+	v, err := o.ask(ctx, m, store.take)
 	if err != nil {
 		return o.decide(ctx, m, err)
 	}
@@ -77,15 +77,27 @@ func (o *outage) take(ctx context.Context, m mark) verdict {
 
 // undo takes the mark back from Redis first, then from this process.
 func (o *outage) undo(ctx context.Context, m mark) error {
-	_, err := o.ask(func() verdict { return verdict{err: o.next.undo(ctx, m)} })
+	_, err := o.ask(ctx, m, func(next store, ctx context.Context, m mark) verdict { return verdict{err: next.undo(ctx, m)} })
 	_ = o.own.undo(ctx, m)
 	return err
 }
 
-// ask sends a command, unless the breaker is open. Any failure puts own marks first.
-func (o *outage) ask(command func() verdict) (verdict, error) {
+// ask sends a command, unless the breaker is open. Any failure puts own marks first. While Redis answers, the breaker is
+// left out: it counts from the first failure to the end of the outage.
+func (o *outage) ask(
+	ctx context.Context, m mark, command func(next store, ctx context.Context, m mark) verdict,
+) (verdict, error) {
+	var first verdict
+	if o.reason.Load() == nil {
+		if first = command(o.next, ctx, m); first.err == nil {
+			return first, nil
+		}
+	}
 	v, err := o.breaker.Execute(func() (verdict, error) {
-		v := command()
+		if first.err != nil {
+			return first, first.err
+		}
+		v := command(o.next, ctx, m)
 		return v, v.err
 	})
 	if err == nil {
@@ -127,11 +139,16 @@ func (o *outage) keep(ctx context.Context, m mark, v verdict) verdict {
 	if local.outcome == Allowed {
 		return v
 	}
-	if now() < o.ownFirst.Load() {
+	if o.isOwnFirst() {
 		return local
 	}
 	o.own.replace(m)
 	return v
+}
+
+func (o *outage) isOwnFirst() bool {
+	until := o.ownFirst.Load()
+	return until > 0 && now() < until
 }
 
 func (o *outage) lookAtOwnFirst() {

@@ -45,7 +45,7 @@ func newRedisMarks(cfg config) *redisMarks {
 // take asks with a plain SET where the limit is 1: a script costs Redis three times as much, so it decides only what SET
 // has refused, or would. go-redis sends a command again whose reply was lost; the scripts know the token then.
 func (r *redisMarks) take(ctx context.Context, m mark) verdict {
-	if r.limit > 1 || m.full > now() {
+	if r.limit > 1 || m.full > 0 && m.full > now() {
 		return r.run(ctx, m)
 	}
 	reply, err := r.client.SetArgs(ctx, m.key, m.token, redis.SetArgs{Mode: "NX", TTL: r.interval}).Result()

@@ -50,7 +50,7 @@ func main() {
 	flag.IntVar(&s.rounds, "rounds", 7, "rounds, of which the medians count")
 	flag.DurationVar(&s.duration, "time", 400*time.Millisecond, "time per case and round")
 	flag.StringVar(&s.at, "at", "1,32,64,256", "requests at once")
-	flag.StringVar(&s.only, "only", "", "the one contender to run, such as \"ginlimit\"")
+	flag.StringVar(&s.only, "only", "", "the contenders to run: a regular expression for their whole names, such as \"SetNX.*|ginlimit\"")
 	flag.StringVar(&s.mode, "mode", "", "the one mode to run: allowed or denied")
 	flag.StringVar(&s.cpuprofile, "cpuprofile", "", "write a CPU profile to this file; use it with -only, -mode and -at")
 	flag.StringVar(&s.serve, "serve", "", "used by -http: serve this contender")

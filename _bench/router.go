@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/redis/go-redis/v9"
@@ -73,9 +74,13 @@ func measureRouter(ctx context.Context, s settings) ([]result, error) {
 }
 
 func enter(ctx context.Context, only string, s *server) ([]entrant, error) {
+	wanted, err := regexp.Compile("^(" + only + ")$")
+	if err != nil {
+		return nil, fmt.Errorf("-only %q: %w", only, err)
+	}
 	var entrants []entrant
 	for _, c := range contenders {
-		if only != "" && only != c.name {
+		if only != "" && !wanted.MatchString(c.name) {
 			continue
 		}
 		sent, err := c.check(ctx, s)
