@@ -2,6 +2,7 @@ package ginlimit
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 )
@@ -11,19 +12,15 @@ import (
 const refresh = time.Second
 
 // denials remembers what Redis said of full keys, in front of the store that asks it: a client that comes back again and
-// again is denied here and costs Redis one command per refresh. There are two generations of entries, so that old ones
-// leave without a goroutine and the table stays within its capacity: once the newer is full or an interval old, it
-// becomes the older, which is forgotten.
+// again is denied here and costs Redis one command per refresh. A ring holds what was learnt in that order; what has
+// ended leaves at its tail as more comes.
 type denials struct {
 	next     store
 	limit    int
-	interval time.Duration
-	capacity int // of a generation
+	capacity uint32
 
 	mu     sync.Mutex
-	newer  map[uint64]denial // by the key's hash
-	older  map[uint64]denial
-	turned int64                    // when the newer generation began
+	ring   ring[denial]
 	asking map[uint64]chan struct{} // keys of which one request asks Redis; closed for those who wait, if there are any
 }
 
@@ -34,8 +31,8 @@ type denial struct {
 
 func newDenials(cfg config, next store) *denials {
 	return &denials{
-		next: next, limit: cfg.limit, interval: cfg.interval, capacity: (cfg.capacity + 1) / 2, turned: now(),
-		newer: map[uint64]denial{}, older: map[uint64]denial{}, asking: map[uint64]chan struct{}{},
+		next: next, limit: cfg.limit, capacity: uint32(min(cfg.capacity, math.MaxInt32)),
+		ring: newRing[denial](), asking: map[uint64]chan struct{}{},
 	}
 }
 
@@ -67,7 +64,7 @@ func (d *denials) undo(ctx context.Context, m mark) error {
 	err := d.next.undo(ctx, m)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.forget(m.hash)
+	d.forget(d.ring.find(m.hash))
 	return err
 }
 
@@ -83,7 +80,11 @@ const (
 func (d *denials) consult(hash uint64, t int64) (advice, int64, chan struct{}) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	known, found := d.find(hash)
+	link := d.ring.find(hash)
+	var known denial
+	if *link != 0 {
+		known = d.ring.at(*link).value
+	}
 	answered, isAsked := d.asking[hash]
 	switch {
 	case t < known.until && (t < known.ask || isAsked):
@@ -94,7 +95,7 @@ func (d *denials) consult(hash uint64, t int64) (advice, int64, chan struct{}) {
 			d.asking[hash] = answered
 		}
 		return wait, known.until, answered
-	case found || d.limit == 1:
+	case *link != 0 || d.limit == 1:
 		d.asking[hash] = nil
 		return askAlone, known.until, nil
 	}
@@ -114,42 +115,47 @@ func (d *denials) release(hash uint64) {
 func (d *denials) learn(hash uint64, sent int64, v verdict) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	link := d.ring.find(hash)
 	if said := v.err == nil && v.source == Redis; said && v.remaining == 0 {
-		d.remember(hash, sent, after(sent, v.wait))
+		d.remember(link, hash, denial{until: after(sent, v.wait), ask: after(sent, refresh)})
+	} else if *link == 0 {
 		return
-	} else if known, found := d.find(hash); found && !said {
-		d.remember(hash, sent, known.until)
-	} else if found && sent > known.ask-int64(refresh) { // asked after what is remembered
-		d.forget(hash)
+	} else if known := &d.ring.at(*link).value; !said {
+		known.ask = after(sent, refresh)
+	} else if sent > known.ask-int64(refresh) { // asked after what is remembered
+		d.forget(link)
 	}
 }
 
-func (d *denials) remember(hash uint64, sent, until int64) {
-	d.turn(sent)
-	d.newer[hash] = denial{until: until, ask: after(sent, refresh)}
-}
-
-func (d *denials) find(hash uint64) (denial, bool) {
-	known, found := d.newer[hash]
-	if !found {
-		known, found = d.older[hash]
+// remember keeps the entry where it stands while what it knows goes on, so that a refresh leaves no gap.
+func (d *denials) remember(link *uint32, hash uint64, learnt denial) {
+	if *link != 0 {
+		if known := &d.ring.at(*link).value; learnt.until <= after(known.until, refresh) {
+			*known = learnt
+			return
+		}
+		d.ring.takeOut(link)
 	}
-	return known, found
+	d.makeRoom(learnt.ask - int64(refresh))
+	d.ring.push(d.ring.find(hash), hash, learnt)
 }
 
-func (d *denials) forget(hash uint64) {
-	delete(d.newer, hash)
-	delete(d.older, hash)
-}
-
-// turn starts a new generation when it is time to.
-func (d *denials) turn(t int64) {
-	age := time.Duration(t - d.turned)
-	if age < d.interval && len(d.newer) < d.capacity {
-		return
+// makeRoom drops what has ended from the ring's tail, and at the capacity what is there.
+func (d *denials) makeRoom(t int64) {
+	for d.ring.length() > 0 {
+		oldest := d.ring.at(d.ring.tail)
+		if oldest.hash != gap {
+			if oldest.value.until > t && d.ring.length() < d.capacity {
+				return
+			}
+			d.ring.takeOut(d.ring.find(oldest.hash))
+		}
+		d.ring.drop()
 	}
-	d.older, d.newer, d.turned = d.newer, map[uint64]denial{}, t
-	if age >= 2*d.interval {
-		d.older = map[uint64]denial{}
+}
+
+func (d *denials) forget(link *uint32) {
+	if *link != 0 {
+		d.ring.takeOut(link)
 	}
 }

@@ -51,7 +51,7 @@ func (f *fakeRedis) asked() int {
 	return f.takes
 }
 
-func (f *fakeRedis) forget() { f.marks.clear() }
+func (f *fakeRedis) forget() { f.marks.ring = newRing[live]() }
 
 func denialsOf(next store, opts ...Option) *denials { return newDenials(newConfig(opts), next) }
 
@@ -162,7 +162,7 @@ func TestOnlyRedissOwnAnswersAreRemembered(t *testing.T) {
 	for _, v := range []verdict{refused(time.Hour, Memory), granted(0, time.Hour, Memory), {err: errors.New("away")}} {
 		store := denialsOf(always{v})
 		store.take(t.Context(), newMark("key"))
-		assert.Empty(t, store.newer)
+		assert.Zero(t, store.ring.found)
 	}
 }
 
@@ -192,14 +192,14 @@ func TestDenialsAreBoundedAndForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		capacity := WithCapacity(1000)
 		store := denialsOf(always{refused(3*time.Second, Redis)}, capacity)
-		entries := func() int { return len(store.newer) + len(store.older) }
 		for i := range 10_000 {
 			store.take(t.Context(), newMark(fmt.Sprint(i)))
-			require.LessOrEqual(t, entries(), 1000)
+			require.LessOrEqual(t, store.ring.length(), uint32(1000))
 		}
 		time.Sleep(10 * time.Minute)
 		store.take(t.Context(), newMark("last"))
-		assert.Equal(t, 1, entries())
+		assert.Equal(t, 1, store.ring.found)
+		assert.EqualValues(t, 1, store.ring.length())
 		assert.Empty(t, store.asking)
 	})
 }

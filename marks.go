@@ -20,7 +20,7 @@ type store interface {
 // A mark is the record of one allowed request, or of one that asks to be.
 type mark struct {
 	key   string
-	hash  uint64 // of the key, for tables in this process
+	hash  uint64 // of the key, for tables in this process; never 0
 	token int64  // random: tells this request's mark from the others under its key
 	full  int64  // the instant until which the key is remembered to be full, where it is
 }
@@ -28,11 +28,11 @@ type mark struct {
 var seed = maphash.MakeSeed()
 
 func newMark(key string) mark {
-	return mark{key: key, hash: maphash.String(seed, key), token: newToken()}
+	return mark{key: key, hash: max(1, maphash.String(seed, key)), token: newToken()}
 }
 
-// newToken returns a random integer other than 0. An integer takes less of Redis than a string.
-func newToken() int64 { return rand.Int64() | 1 }
+// newToken returns a random integer, which takes less of Redis than a string.
+func newToken() int64 { return rand.Int64() }
 
 // A verdict is a store's answer.
 type verdict struct {

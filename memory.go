@@ -2,15 +2,14 @@ package ginlimit
 
 import (
 	"context"
-	"maps"
 	"math"
 	"sync"
 	"time"
 )
 
 // memory keeps marks in this process. All marks live equally long, so they expire in the order in which they were made:
-// a ring of slots holds them in that order, and each key's marks are linked through it. It has no goroutine: marks leave
-// at the ring's tail as new ones come.
+// a ring holds them in that order, finds the newest of each key, and from there each key's marks are linked. It has no
+// goroutine: marks leave at the ring's tail as new ones come.
 type memory struct {
 	limit    int
 	interval time.Duration
@@ -18,38 +17,24 @@ type memory struct {
 	warnings *warnings
 
 	mu   sync.Mutex
-	ring []slot               // its length is a power of two
-	tail uint32               // the oldest slot's number; numbers only grow and wrap around
-	head uint32               // the next slot's number
-	keys map[uint64]keysMarks // by the key's hash
+	ring ring[live]
 }
 
-// A slot holds no pointer, so the garbage collector doesn't scan the ring.
-type slot struct {
-	hash   uint64
+// live is a live mark. Where it is the newest of its key, it knows of the others.
+type live struct {
 	expiry int64
-	token  int64  // 0: a gap, left by a mark that was taken back
-	older  uint32 // this key's slot before
+	token  int64
+	older  uint32 // number of this key's mark before
 	newer  uint32 // and after this one
+	oldest uint32
+	count  uint32
 }
-
-// keysMarks is what is known of one key's live marks.
-type keysMarks struct {
-	oldest, newest, count uint32
-}
-
-const (
-	gap         = 0
-	minimumRing = 16
-)
 
 func newMemory(cfg config, w *warnings) *memory {
-	m := &memory{
+	return &memory{
 		limit: cfg.limit, interval: cfg.interval, warnings: w,
-		capacity: uint32(min(cfg.capacity, math.MaxInt32)),
+		capacity: uint32(min(cfg.capacity, math.MaxInt32)), ring: newRing[live](),
 	}
-	m.clear()
-	return m
 }
 
 func (m *memory) take(_ context.Context, wanted mark) verdict {
@@ -57,10 +42,11 @@ func (m *memory) take(_ context.Context, wanted mark) verdict {
 	defer m.mu.Unlock()
 	t := now()
 	m.expire(t)
-	if v, full := m.look(wanted.hash, t); full {
+	newest := m.ring.find(wanted.hash)
+	if v, full := m.look(newest, t); full {
 		return v
 	}
-	return m.push(wanted, t)
+	return m.push(newest, wanted, t)
 }
 
 // full says whether the limit's worth of marks is alive under a key, and the denial that follows.
@@ -69,7 +55,7 @@ func (m *memory) full(wanted mark) (verdict, bool) {
 	defer m.mu.Unlock()
 	t := now()
 	m.expire(t)
-	return m.look(wanted.hash, t)
+	return m.look(m.ring.find(wanted.hash), t)
 }
 
 // replace gives the oldest mark under a full key up for a newer one.
@@ -78,124 +64,98 @@ func (m *memory) replace(newer mark) {
 	defer m.mu.Unlock()
 	t := now()
 	m.expire(t)
-	if _, full := m.look(newer.hash, t); full {
-		m.unlink(m.keys[newer.hash].oldest)
+	newest := m.ring.find(newer.hash)
+	if _, full := m.look(newest, t); full {
+		m.unlink(m.ring.at(*newest).value.oldest)
 	}
-	m.push(newer, t)
+	m.push(m.ring.find(newer.hash), newer, t)
 }
 
 func (m *memory) undo(_ context.Context, unwanted mark) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	marks := m.keys[unwanted.hash]
-	for number := marks.newest; marks.count > 0; marks.count-- {
-		s := m.slot(number)
-		if s.token == unwanted.token {
+	for number := *m.ring.find(unwanted.hash); number != 0; number = m.ring.at(number).value.older {
+		if m.ring.at(number).value.token == unwanted.token {
 			m.unlink(number)
 			break
 		}
-		number = s.older
 	}
 	return nil
 }
 
-func (m *memory) look(hash uint64, t int64) (verdict, bool) {
-	marks, found := m.keys[hash]
-	if !found || int(marks.count) < m.limit {
+func (m *memory) look(newest *uint32, t int64) (verdict, bool) {
+	if *newest == 0 || int(m.ring.at(*newest).value.count) < m.limit {
 		return verdict{}, false
 	}
-	return refused(time.Duration(m.slot(marks.oldest).expiry-t), Memory), true
+	return refused(m.until(m.ring.at(*newest).value.oldest, t), Memory), true
+}
+
+// until is the time until a mark expires.
+func (m *memory) until(number uint32, t int64) time.Duration {
+	return time.Duration(m.ring.at(number).value.expiry - t)
 }
 
 // push adds a mark at the ring's head. At the capacity, the mark nearest to its end goes for it.
-func (m *memory) push(wanted mark, t int64) verdict {
-	if m.head-m.tail == m.capacity && m.drop() {
-		m.warnings.crowded(m.capacity)
+func (m *memory) push(newest *uint32, wanted mark, t int64) verdict {
+	if m.ring.length() >= m.capacity {
+		if m.drop() {
+			m.warnings.crowded(m.capacity)
+		}
+		newest = m.ring.find(wanted.hash) // it may have gone
 	}
-	if int(m.head-m.tail) == len(m.ring) {
-		m.resize(2 * len(m.ring))
+	added := live{expiry: after(t, m.interval), token: wanted.token, older: *newest, oldest: m.ring.head, count: 1}
+	if added.older != 0 {
+		before := &m.ring.at(added.older).value
+		before.newer, added.oldest, added.count = m.ring.head, before.oldest, before.count+1
 	}
-	number := m.head
-	m.head++
-	marks, found := m.keys[wanted.hash]
-	if found {
-		m.slot(marks.newest).newer = number
-	} else {
-		marks.oldest = number
-	}
-	*m.slot(number) = slot{hash: wanted.hash, token: wanted.token, expiry: after(t, m.interval), older: marks.newest}
-	marks.newest = number
-	marks.count++
-	m.keys[wanted.hash] = marks
-	return granted(m.limit-int(marks.count), time.Duration(m.slot(marks.oldest).expiry-t), Memory)
+	m.ring.push(newest, wanted.hash, added)
+	return granted(m.limit-int(added.count), m.until(added.oldest, t), Memory)
 }
 
-// expire drops what has expired from the ring's tail, and gives memory back that is no longer needed.
+// expire drops what has expired from the ring's tail.
 func (m *memory) expire(t int64) {
-	if m.head != m.tail && m.slot(m.head-1).expiry <= t {
-		m.clear()
-		return
+	if m.ring.length() > chunkSize && m.ring.at(m.ring.head-1).value.expiry <= t {
+		m.ring = newRing[live]()
 	}
-	for m.head != m.tail && (m.slot(m.tail).token == gap || m.slot(m.tail).expiry <= t) {
+	for m.ring.length() > 0 {
+		if s := m.ring.at(m.ring.tail); s.hash != gap && s.value.expiry > t {
+			return
+		}
 		m.drop()
 	}
-	if len(m.ring) > minimumRing && int(m.head-m.tail) <= len(m.ring)/8 {
-		m.resize(len(m.ring) / 4)
-		m.keys = maps.Collect(maps.All(m.keys)) // a map never gives memory back; a new one is as small as its contents
-	}
-}
-
-func (m *memory) clear() {
-	m.tail = m.head
-	if len(m.ring) == minimumRing {
-		clear(m.keys)
-		return
-	}
-	m.ring, m.keys = make([]slot, minimumRing), map[uint64]keysMarks{}
 }
 
 // drop frees the slot at the ring's tail, and says whether it held a mark.
 func (m *memory) drop() bool {
-	held := m.slot(m.tail).token != gap
+	held := m.ring.at(m.ring.tail).hash != gap
 	if held {
-		m.unlink(m.tail)
+		m.unlink(m.ring.tail)
 	}
-	m.tail++
+	m.ring.drop()
 	return held
 }
 
-// unlink makes a slot a gap and its key's neighbouring marks each other's.
+// unlink makes a mark's slot a gap, and its key's neighbouring marks each other's.
 func (m *memory) unlink(number uint32) {
-	s := m.slot(number)
-	s.token = gap
-	marks := m.keys[s.hash]
-	if marks.count == 1 {
-		delete(m.keys, s.hash)
+	s := m.ring.at(number)
+	link := m.ring.find(s.hash)
+	newest := m.ring.at(*link)
+	if newest.value.count == 1 {
+		m.ring.takeOut(link)
 		return
 	}
-	if number == marks.oldest {
-		marks.oldest = s.newer
+	newest.value.count--
+	s.hash = gap
+	if s.value.older != 0 {
+		m.ring.at(s.value.older).value.newer = s.value.newer
 	} else {
-		m.slot(s.older).newer = s.newer
+		newest.value.oldest = s.value.newer
 	}
-	if number == marks.newest {
-		marks.newest = s.older
-	} else {
-		m.slot(s.newer).older = s.older
+	if s.value.newer != 0 {
+		m.ring.at(s.value.newer).value.older = s.value.older
+		return
 	}
-	marks.count--
-	m.keys[s.hash] = marks
-}
-
-func (m *memory) slot(number uint32) *slot {
-	return &m.ring[number&uint32(len(m.ring)-1)]
-}
-
-// resize moves the slots to a ring of another length. Their numbers stay.
-func (m *memory) resize(length int) {
-	old := m.ring
-	m.ring = make([]slot, length)
-	for number := m.tail; number != m.head; number++ {
-		*m.slot(number) = old[number&uint32(len(old)-1)]
-	}
+	before := m.ring.at(s.value.older)
+	before.value.oldest, before.value.count, before.next = s.value.oldest, s.value.count, s.next
+	*link = s.value.older
 }
