@@ -2,6 +2,7 @@ package ginlimit
 
 import (
 	"context"
+	"errors"
 	"math"
 	"sync"
 	"time"
@@ -19,20 +20,23 @@ type denials struct {
 	limit    int
 	capacity uint32
 
-	mu     sync.Mutex
-	ring   ring[denial]
-	asking map[uint64]chan struct{} // keys of which one request asks Redis; closed for those who wait, if there are any
+	mu      sync.Mutex
+	ring    ring[denial]
+	waiting map[uint64]chan struct{} // by key, for those who wait for the request that asks Redis: closed when it has
 }
 
 type denial struct {
-	until int64 // the key is full until this instant, or was
+	until int64 // the key is full until this instant, or was; 0: it isn't known to have been
 	ask   int64 // from this instant on, Redis is asked again
 }
+
+// asking stands for ask while a request is asking.
+const asking = math.MaxInt64
 
 func newDenials(cfg config, next store) *denials {
 	return &denials{
 		next: next, limit: cfg.limit, capacity: uint32(min(cfg.capacity, math.MaxInt32)),
-		ring: newRing[denial](), asking: map[uint64]chan struct{}{},
+		ring: newRing[denial](), waiting: map[uint64]chan struct{}{},
 	}
 }
 
@@ -47,32 +51,35 @@ func (d *denials) take(ctx context.Context, m mark) verdict {
 		sent = now()
 		what, until, _ = d.consult(m.hash, sent)
 	}
-	switch what {
-	case deny:
+	if what == deny {
 		return refused(time.Duration(until-sent), Cache)
-	case askAlone:
-		defer d.release(m.hash)
 	}
 	m.full = until
-	v := d.next.take(ctx, m)
-	d.learn(m.hash, sent, v)
+	v := verdict{err: errPanicked}
+	defer func() { d.settle(m.hash, sent, v, what == askAlone) }()
+	v = d.next.take(ctx, m)
 	return v
 }
+
+// errPanicked stands for an answer where the client, or a user's hook in it, panics.
+var errPanicked = errors.New("ginlimit: the Redis client panicked")
 
 // undo forgets the denial that came with the mark.
 func (d *denials) undo(ctx context.Context, m mark) error {
 	err := d.next.undo(ctx, m)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.forget(d.ring.find(m.hash))
+	if link := d.ring.find(m.hash); *link != 0 {
+		d.ring.takeOut(link)
+	}
 	return err
 }
 
 type advice int
 
 const (
-	ask      advice = iota
-	askAlone        // and release
+	ask advice = iota
+	askAlone
 	deny
 	wait
 )
@@ -81,62 +88,69 @@ func (d *denials) consult(hash uint64, t int64) (advice, int64, chan struct{}) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	link := d.ring.find(hash)
-	var known denial
-	if *link != 0 {
-		known = d.ring.at(*link).value
-	}
-	answered, isAsked := d.asking[hash]
-	switch {
-	case t < known.until && (t < known.ask || isAsked):
-		return deny, known.until, nil
-	case isAsked:
-		if answered == nil {
-			answered = make(chan struct{})
-			d.asking[hash] = answered
+	if *link == 0 {
+		if d.limit > 1 {
+			return ask, 0, nil
 		}
-		return wait, known.until, answered
-	case *link != 0 || d.limit == 1:
-		d.asking[hash] = nil
+		d.push(hash, denial{ask: asking}, t)
+		return askAlone, 0, nil
+	}
+	switch known := &d.ring.at(*link).value; {
+	case t < known.until && t < known.ask:
+		return deny, known.until, nil
+	case known.ask == asking:
+		return wait, known.until, d.answered(hash)
+	default:
+		known.ask = asking
 		return askAlone, known.until, nil
 	}
-	return ask, 0, nil
 }
 
-func (d *denials) release(hash uint64) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if answered := d.asking[hash]; answered != nil {
-		close(answered)
+func (d *denials) answered(hash uint64) chan struct{} {
+	answered, found := d.waiting[hash]
+	if !found {
+		answered = make(chan struct{})
+		d.waiting[hash] = answered
 	}
-	delete(d.asking, hash)
+	return answered
 }
 
-// learn remembers what Redis has said, counted from before it was asked: never longer than Redis itself would deny.
-func (d *denials) learn(hash uint64, sent int64, v verdict) {
+// settle remembers what Redis has said, counted from before it was asked: never longer than Redis itself would deny.
+func (d *denials) settle(hash uint64, sent int64, v verdict, alone bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	link := d.ring.find(hash)
-	if said := v.err == nil && v.source == Redis; said && v.remaining == 0 {
+	said := v.err == nil && v.source == Redis
+	if said && v.remaining == 0 {
 		d.remember(link, hash, denial{until: after(sent, v.wait), ask: after(sent, refresh)})
-	} else if *link == 0 {
-		return
-	} else if known := &d.ring.at(*link).value; !said {
-		known.ask = after(sent, refresh)
-	} else if sent > known.ask-int64(refresh) { // asked after what is remembered
-		d.forget(link)
+	} else if *link != 0 {
+		switch known := &d.ring.at(*link).value; {
+		case !said && known.until > 0:
+			known.ask = after(sent, refresh)
+		case !said, alone, sent > known.ask-int64(refresh): // asked after what is remembered
+			d.ring.takeOut(link)
+		}
+	}
+	if answered, found := d.waiting[hash]; alone && found {
+		close(answered)
+		delete(d.waiting, hash)
 	}
 }
 
 // remember keeps the entry where it stands while what it knows goes on, so that a refresh leaves no gap.
 func (d *denials) remember(link *uint32, hash uint64, learnt denial) {
 	if *link != 0 {
-		if known := &d.ring.at(*link).value; learnt.until <= after(known.until, refresh) {
+		if known := &d.ring.at(*link).value; known.until == 0 || learnt.until <= after(known.until, refresh) {
 			*known = learnt
 			return
 		}
 		d.ring.takeOut(link)
 	}
-	d.makeRoom(learnt.ask - int64(refresh))
+	d.push(hash, learnt, learnt.ask-int64(refresh))
+}
+
+func (d *denials) push(hash uint64, learnt denial, t int64) {
+	d.makeRoom(t)
 	d.ring.push(d.ring.find(hash), hash, learnt)
 }
 
@@ -145,17 +159,11 @@ func (d *denials) makeRoom(t int64) {
 	for d.ring.length() > 0 {
 		oldest := d.ring.at(d.ring.tail)
 		if oldest.hash != gap {
-			if oldest.value.until > t && d.ring.length() < d.capacity {
+			if isAlive := oldest.value.until > t || oldest.value.ask == asking; isAlive && d.ring.length() < d.capacity {
 				return
 			}
 			d.ring.takeOut(d.ring.find(oldest.hash))
 		}
 		d.ring.drop()
-	}
-}
-
-func (d *denials) forget(link *uint32) {
-	if *link != 0 {
-		d.ring.takeOut(link)
 	}
 }

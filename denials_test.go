@@ -200,7 +200,7 @@ func TestDenialsAreBoundedAndForgotten(t *testing.T) {
 		store.take(t.Context(), newMark("last"))
 		assert.Equal(t, 1, store.ring.found)
 		assert.EqualValues(t, 1, store.ring.length())
-		assert.Empty(t, store.asking)
+		assert.Empty(t, store.waiting)
 	})
 }
 
@@ -209,7 +209,7 @@ func TestAPanicInTheClientBlocksNobody(t *testing.T) {
 	for range 3 {
 		assert.Panics(t, func() { store.take(t.Context(), newMark("key")) })
 	}
-	assert.Empty(t, store.asking)
+	assert.Empty(t, store.waiting)
 }
 
 type panics struct{ store }
