@@ -6,6 +6,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -212,8 +215,8 @@ var faults = map[string]func(t *testing.T) fault{
 	},
 	"pool exhausted": func(t *testing.T) fault {
 		server := redistest.Start(t)
-		var clients []redis.UniversalClient
-		var held sync.WaitGroup
+		var clients []*redis.Client
+		var held []*redis.Conn
 		return fault{func(honours bool) redis.UniversalClient {
 			client := redis.NewClient(&redis.Options{Addr: server.Addr(), PoolSize: 2, ContextTimeoutEnabled: honours})
 			clients = append(clients, client)
@@ -221,10 +224,15 @@ var faults = map[string]func(t *testing.T) fault{
 		}, func() {
 			for _, client := range clients {
 				for range 2 {
-					held.Go(func() { client.BLPop(context.Background(), time.Second, "nothing") })
+					held = append(held, client.Conn())
+					assert.NoError(t, held[len(held)-1].Ping(context.Background()).Err()) // holds a connection from now on
 				}
 			}
-		}, held.Wait}
+		}, func() {
+			for _, conn := range held {
+				_ = conn.Close()
+			}
+		}}
 	},
 	"a cluster's node killed": func(t *testing.T) fault {
 		cluster := redistest.StartCluster(t, 3)
@@ -273,6 +281,15 @@ func TestFaults(t *testing.T) {
 				assert.Less(t, took, 2*time.Second+margin, p.name)
 			}
 			time.Sleep(500 * time.Millisecond) // of hand-back
+			for _, p := range processes {
+				gone := slices.Contains(p.logged.codes(), "GL5")
+				if name == "Sentinel failover" && !gone { // it can pass without one failed command
+					continue
+				}
+				assert.True(t, gone, p.name)
+				assert.Eventually(t, func() bool { return slices.Contains(p.logged.codes(), "GL6") }, margin+2*time.Second,
+					time.Millisecond, p.name)
+			}
 		})
 	}
 }
@@ -284,4 +301,25 @@ func pipelinerOf(t *testing.T, client redis.UniversalClient) redis.Cmdable {
 	}).AutoPipeline()
 	require.NoError(t, err)
 	return pipeliner
+}
+
+// TestTheReadmeNamesEveryFault holds the README's table to the tests that are behind its rows.
+func TestTheReadmeNamesEveryFault(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	_, section, found := strings.Cut(string(readme), "\n## When Redis is away\n")
+	require.True(t, found)
+	section, _, _ = strings.Cut(section, "\n## ")
+	_, table, found := strings.Cut(section, "\n| fault |")
+	require.True(t, found)
+	table, _, _ = strings.Cut(table, "\n\n")
+	tested := []string{"wrong type under a key"} // TestAWrongTypeUnderOneKeyIsNoOutage
+	for name := range faults {
+		tested = append(tested, name)
+	}
+	var named []string
+	for _, row := range strings.Split(strings.TrimSpace(table), "\n")[2:] {
+		named = append(named, strings.Split(strings.TrimSpace(strings.Split(row, "|")[1]), ", ")...)
+	}
+	assert.ElementsMatch(t, tested, named)
 }

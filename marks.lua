@@ -5,17 +5,19 @@ local key, token, interval, limit = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumbe
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. string.format('%.0f', now)) -- not those that expire now: never early
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. string.format('%.0f', now + interval), '+inf')) do
   redis.call('ZADD', key, now + interval, member) -- a stranger's hand, or a failover to a slower clock
 end
 
-local count = redis.call('ZCARD', key)
-local allowed = redis.call('ZSCORE', key, token) and 1 or 0 -- a retry, because the reply was lost
+local oldest = string.format('%.0f', now) -- those that expire now count: never early
+local count = redis.call('ZCOUNT', key, oldest, '+inf')
+local own = redis.call('ZSCORE', key, token) -- a retry, because the reply was lost
+local allowed = own and tonumber(own) >= now and 1 or 0
 if allowed == 0 and count < limit then
-  redis.call('ZADD', key, now + interval, token)
+  redis.call('ZADD', key, now + interval, token) -- the first write, so that a Redis without memory can refuse it
   count, allowed = count + 1, 1
 end
+redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. oldest)
 redis.call('PEXPIRE', key, interval + 1)
 
 local first = math.max(count - limit, 0)
