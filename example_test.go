@@ -20,9 +20,11 @@ func newEngine() *gin.Engine {
 	return r
 }
 
-// send prints how a request is answered.
+// send prints how a request is answered. What follows a question mark is sent as a form.
 func send(r http.Handler, path string, header ...string) {
-	req := httptest.NewRequest("POST", path, nil)
+	path, form, _ := strings.Cut(path, "?")
+	req := httptest.NewRequest("POST", path, strings.NewReader(form))
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if len(header) == 2 {
 		req.Header.Set(header[0], header[1])
 	}

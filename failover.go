@@ -20,17 +20,28 @@ type failoverHook struct {
 
 // watchFailover calls changed whenever the client meets another primary.
 func watchFailover(client redis.Cmdable, changed func()) {
-	if c, isClient := client.(interface{ Options() *redis.Options }); isClient && c.Options().Addr != sentinelAddr {
-		return
-	}
-	if c, hasHooks := client.(interface{ AddHook(redis.Hook) }); hasHooks {
-		hook := &failoverHook{changed: changed}
-		if c, hasPool := client.(interface{ PoolStats() *redis.PoolStats }); hasPool && c.PoolStats().TotalConns > 0 {
-			hook.primary.Store(new(string)) // connected already, to an address that is not known
+	hook := &failoverHook{changed: changed}
+	switch c := client.(type) {
+	case *redis.ClusterClient, *redis.Ring: // of no Sentinel, and asking them for their pools would connect them
+	case interface {
+		Options() *redis.Options
+		PoolStats() *redis.PoolStats
+		AddHook(redis.Hook)
+	}:
+		if c.Options().Addr == sentinelAddr {
+			if c.PoolStats().TotalConns > 0 {
+				hook.primary.Store(&unknown)
+			}
+			c.AddHook(hook)
 		}
+	case interface{ AddHook(redis.Hook) }: // the automatic pipeliner, whose client may be connected
+		hook.primary.Store(&unknown)
 		c.AddHook(hook)
 	}
 }
+
+// unknown is the address of a primary to which the client was connected before there was a hook.
+var unknown = "unknown"
 
 func (h *failoverHook) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
