@@ -151,7 +151,7 @@ func (d *denials) remember(link *uint32, hash uint64, learnt denial) {
 
 func (d *denials) push(hash uint64, learnt denial, t int64) {
 	d.makeRoom(t)
-	d.ring.push(d.ring.find(hash), hash, learnt)
+	d.ring.show(d.ring.find(hash), d.ring.add(hash, learnt))
 }
 
 // makeRoom drops what has ended from the ring's tail, and at the capacity what is there.

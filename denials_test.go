@@ -51,7 +51,7 @@ func (f *fakeRedis) asked() int {
 	return f.takes
 }
 
-func (f *fakeRedis) forget() { f.marks.ring = newRing[live]() }
+func (f *fakeRedis) forget() { f.marks.clear() }
 
 func denialsOf(next store, opts ...Option) *denials { return newDenials(newConfig(opts), next) }
 

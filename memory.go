@@ -16,8 +16,9 @@ type memory struct {
 	capacity uint32
 	warnings *warnings
 
-	mu   sync.Mutex
-	ring ring[live]
+	mu    sync.Mutex
+	ring  ring[live]
+	noted uint32 // from this number on, marks are noted only: not found yet
 }
 
 // live is a live mark. Where it is the newest of its key, it knows of the others.
@@ -31,10 +32,12 @@ type live struct {
 }
 
 func newMemory(cfg config, w *warnings) *memory {
-	return &memory{
+	m := &memory{
 		limit: cfg.limit, interval: cfg.interval, warnings: w,
-		capacity: uint32(min(cfg.capacity, math.MaxInt32)), ring: newRing[live](),
+		capacity: uint32(min(cfg.capacity, math.MaxInt32)),
 	}
+	m.clear()
+	return m
 }
 
 func (m *memory) take(_ context.Context, wanted mark) verdict {
@@ -42,11 +45,13 @@ func (m *memory) take(_ context.Context, wanted mark) verdict {
 	defer m.mu.Unlock()
 	t := now()
 	m.expire(t)
-	newest := m.ring.find(wanted.hash)
-	if v, full := m.look(newest, t); full {
+	m.catchUp()
+	if v, full := m.look(wanted.hash, t); full {
 		return v
 	}
-	return m.push(newest, wanted, t)
+	number := m.add(wanted, t)
+	m.noted = m.ring.head
+	return m.link(number, t)
 }
 
 // full says whether the limit's worth of marks is alive under a key, and the denial that follows.
@@ -55,25 +60,40 @@ func (m *memory) full(wanted mark) (verdict, bool) {
 	defer m.mu.Unlock()
 	t := now()
 	m.expire(t)
-	return m.look(m.ring.find(wanted.hash), t)
+	m.catchUp()
+	return m.look(wanted.hash, t)
 }
 
-// replace gives the oldest mark under a full key up for a newer one.
-func (m *memory) replace(newer mark) {
+// note adds a mark that was granted elsewhere. Where that makes one too many, the oldest of its key goes. Nobody may ever
+// look for it, so it is found only from when somebody looks.
+func (m *memory) note(granted mark) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := now()
 	m.expire(t)
-	newest := m.ring.find(newer.hash)
-	if _, full := m.look(newest, t); full {
-		m.unlink(m.ring.at(*newest).value.oldest)
+	m.add(granted, t)
+}
+
+// catchUp lets be found what was only noted.
+func (m *memory) catchUp() {
+	for m.noted != m.ring.head {
+		number := m.noted
+		m.noted++
+		s := m.ring.at(number)
+		if s.hash == gap {
+			continue
+		}
+		if newest := *m.ring.find(s.hash); newest != 0 && int(m.ring.at(newest).value.count) >= m.limit {
+			m.unlink(m.ring.at(newest).value.oldest)
+		}
+		m.link(number, 0)
 	}
-	m.push(m.ring.find(newer.hash), newer, t)
 }
 
 func (m *memory) undo(_ context.Context, unwanted mark) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.catchUp()
 	for number := *m.ring.find(unwanted.hash); number != 0; number = m.ring.at(number).value.older {
 		if m.ring.at(number).value.token == unwanted.token {
 			m.unlink(number)
@@ -83,11 +103,12 @@ func (m *memory) undo(_ context.Context, unwanted mark) error {
 	return nil
 }
 
-func (m *memory) look(newest *uint32, t int64) (verdict, bool) {
-	if *newest == 0 || int(m.ring.at(*newest).value.count) < m.limit {
+func (m *memory) look(hash uint64, t int64) (verdict, bool) {
+	newest := *m.ring.find(hash)
+	if newest == 0 || int(m.ring.at(newest).value.count) < m.limit {
 		return verdict{}, false
 	}
-	return refused(m.until(m.ring.at(*newest).value.oldest, t), Memory), true
+	return refused(m.until(m.ring.at(newest).value.oldest, t), Memory), true
 }
 
 // until is the time until a mark expires.
@@ -95,27 +116,32 @@ func (m *memory) until(number uint32, t int64) time.Duration {
 	return time.Duration(m.ring.at(number).value.expiry - t)
 }
 
-// push adds a mark at the ring's head. At the capacity, the mark nearest to its end goes for it.
-func (m *memory) push(newest *uint32, wanted mark, t int64) verdict {
-	if m.ring.length() >= m.capacity {
-		if m.drop() {
-			m.warnings.crowded(m.capacity)
-		}
-		newest = m.ring.find(wanted.hash) // it may have gone
+// add puts a mark at the ring's head. At the capacity, the mark nearest to its end goes for it.
+func (m *memory) add(wanted mark, t int64) (number uint32) {
+	if m.ring.length() >= m.capacity && m.drop() {
+		m.warnings.crowded(m.capacity)
 	}
-	added := live{expiry: after(t, m.interval), token: wanted.token, older: *newest, oldest: m.ring.head, count: 1}
-	if added.older != 0 {
-		before := &m.ring.at(added.older).value
-		before.newer, added.oldest, added.count = m.ring.head, before.oldest, before.count+1
+	return m.ring.add(wanted.hash, live{expiry: after(t, m.interval), token: wanted.token})
+}
+
+// link makes a mark the newest of its key.
+func (m *memory) link(number uint32, t int64) verdict {
+	s := m.ring.at(number)
+	link := m.ring.find(s.hash)
+	s.value.oldest, s.value.count = number, 1
+	if s.value.older = *link; s.value.older != 0 {
+		before := &m.ring.at(s.value.older).value
+		before.newer, s.value.oldest, s.value.count = number, before.oldest, before.count+1
 	}
-	m.ring.push(newest, wanted.hash, added)
-	return granted(m.limit-int(added.count), m.until(added.oldest, t), Memory)
+	oldest, count := s.value.oldest, int(s.value.count)
+	m.ring.show(link, number)
+	return granted(m.limit-count, m.until(oldest, t), Memory)
 }
 
 // expire drops what has expired from the ring's tail.
 func (m *memory) expire(t int64) {
 	if m.ring.length() > chunkSize && m.ring.at(m.ring.head-1).value.expiry <= t {
-		m.ring = newRing[live]()
+		m.clear()
 	}
 	for m.ring.length() > 0 {
 		if s := m.ring.at(m.ring.tail); s.hash != gap && s.value.expiry > t {
@@ -125,10 +151,16 @@ func (m *memory) expire(t int64) {
 	}
 }
 
+func (m *memory) clear() { m.ring, m.noted = newRing[live](), 1 }
+
 // drop frees the slot at the ring's tail, and says whether it held a mark.
 func (m *memory) drop() bool {
 	held := m.ring.at(m.ring.tail).hash != gap
-	if held {
+	switch {
+	case m.ring.tail == m.noted:
+		m.noted++
+		m.ring.at(m.ring.tail).hash = gap
+	case held:
 		m.unlink(m.ring.tail)
 	}
 	m.ring.drop()

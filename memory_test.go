@@ -62,13 +62,20 @@ func (m *model) undo(key string, token int64) {
 	m.marks[key] = kept
 }
 
+func (m *model) note(key string, token int64) {
+	live := m.live(key)
+	m.marks[key] = append(live[max(0, len(live)+1-m.limit):], modelMark{token, time.Now().Add(m.interval)})
+}
+
+const nearTheLast = math.MaxUint32 - 500
+
 func TestMemoryIsAsItsModel(t *testing.T) {
 	for _, limit := range []int{1, 2, 5, 40} {
 		synctest.Test(t, func(t *testing.T) {
 			keys := 2000 / limit / limit
 			interval := time.Second
 			real := memoryOf(WithLimit(limit), WithInterval(interval))
-			real.ring.tail, real.ring.head = math.MaxUint32-500, math.MaxUint32-500 // numbers wrap around soon
+			real.ring.tail, real.ring.head, real.noted = nearTheLast, nearTheLast, nearTheLast // numbers wrap around soon
 			simple := &model{limit, interval, map[string][]modelMark{}}
 			var taken []mark
 			for i := range 20_000 {
@@ -84,6 +91,12 @@ func TestMemoryIsAsItsModel(t *testing.T) {
 						m := taken[rand.IntN(len(taken))]
 						require.NoError(t, real.undo(t.Context(), m))
 						simple.undo(m.key, m.token)
+					}
+				case 3:
+					for range rand.IntN(4) {
+						m := newMark(fmt.Sprint("key", rand.IntN(keys)))
+						real.note(m)
+						simple.note(m.key, m.token)
 					}
 				default:
 					m := newMark(fmt.Sprint("key", rand.IntN(keys)))
@@ -134,14 +147,14 @@ func TestMemoryGivesUpTheMarkNearestToItsEnd(t *testing.T) {
 	assert.True(t, store.take(t.Context(), newMark("49")).held, "the youngest that is not")
 }
 
-func TestMemoryReplacesTheOldestMarkOfAFullKey(t *testing.T) {
+func TestAMarkTooManyTakesTheOldestsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memoryOf(WithLimit(2), WithInterval(time.Minute))
 		first, second, third := newMark("key"), newMark("key"), newMark("key")
 		store.take(t.Context(), first)
 		time.Sleep(20 * time.Second)
 		store.take(t.Context(), second)
-		store.replace(third)
+		store.note(third)
 		v, full := store.full(first)
 		assert.True(t, full)
 		assert.Equal(t, time.Minute, v.wait, "the second mark is the oldest now")

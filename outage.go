@@ -135,14 +135,11 @@ func (o *outage) decide(ctx context.Context, m mark, err error) verdict {
 // keep remembers a mark that Redis granted. Where own marks come first, they decide: another request may have got the
 // last one in Redis's place while Redis was answering this one.
 func (o *outage) keep(ctx context.Context, m mark, v verdict) verdict {
-	local := o.own.take(ctx, m)
-	if local.outcome == Allowed {
-		return v
-	}
-	if o.isOwnFirst() {
+	if !o.isOwnFirst() {
+		o.own.note(m)
+	} else if local := o.own.take(ctx, m); local.outcome != Allowed {
 		return local
 	}
-	o.own.replace(m)
 	return v
 }
 

@@ -45,15 +45,14 @@ func (r *ring[T]) find(hash uint64) *uint32 {
 	return link
 }
 
-// push adds a slot at the head, which is found in place of what the link led to.
-func (r *ring[T]) push(link *uint32, hash uint64, value T) {
-	number, before := r.head, *link
-	*link = number
-	if before != 0 {
-		r.add(slot[T]{hash: hash, value: value, next: r.at(before).next})
+// show lets a slot be found in place of what the link leads to.
+func (r *ring[T]) show(link *uint32, number uint32) {
+	if before := *link; before != 0 {
+		r.at(number).next = r.at(before).next
+		*link = number
 		return
 	}
-	r.add(slot[T]{hash: hash, value: value})
+	*link = number
 	r.found++
 	r.split()
 }
@@ -77,8 +76,8 @@ func (r *ring[T]) drop() {
 	}
 }
 
-// add puts a slot at the head.
-func (r *ring[T]) add(s slot[T]) {
+// add puts a slot at the head, which isn't found yet, and returns its number.
+func (r *ring[T]) add(hash uint64, value T) uint32 {
 	if r.chunkCount() > len(r.chunks) {
 		r.resize(2 * len(r.chunks))
 	}
@@ -89,10 +88,12 @@ func (r *ring[T]) add(s slot[T]) {
 	if *place == nil {
 		*place = new([chunkSize]slot[T])
 	}
-	*r.at(r.head) = s
+	number := r.head
+	*r.at(number) = slot[T]{hash: hash, value: value}
 	if r.head++; r.head == 0 {
-		r.add(slot[T]{hash: gap, value: s.value})
+		r.add(gap, value)
 	}
+	return number
 }
 
 // chunkCount is how many chunks the slots from the tail to the next one lie in.
