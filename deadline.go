@@ -18,7 +18,7 @@ func withinDeadline(cfg config, w *warnings, next store) store {
 		return limits
 	}
 	w.slowClient(cfg.client)
-	return beside{limits, make(chan struct{}, mostBeside)}
+	return beside{limits, make(chan struct{}, mostBeside), make(chan errand)}
 }
 
 func honoursDeadlines(client redis.Cmdable) bool {
@@ -99,10 +99,18 @@ const mostBeside = 1024
 
 var errBusy = errors.New("ginlimit: too many commands are waiting for Redis")
 
-// beside runs each command in a goroutine of its own, which outlives the deadline where the client ignores it.
+// beside runs each command in another goroutine, which outlives the deadline where the client ignores it. A goroutine that
+// is done takes the next command until the deadline of its last one, because its stack has grown by then.
 type beside struct {
 	direct
-	running chan struct{} // one element for each of them
+	running chan struct{} // one element for each command
+	idle    chan errand   // to the goroutines that are done
+}
+
+type errand struct {
+	ctx     context.Context
+	command func(context.Context) verdict
+	answer  chan verdict
 }
 
 func (b beside) take(ctx context.Context, m mark) verdict {
@@ -119,21 +127,37 @@ func (b beside) run(ctx context.Context, command func(context.Context) verdict) 
 	default:
 		return verdict{err: errBusy}
 	}
-	ctx = b.deadlines.on(ctx)
-	answer := make(chan verdict, 1)
-	go func() {
-		defer func() {
-			if panicked := recover(); panicked != nil { // in a user's hook; here it would end the process
-				answer <- verdict{err: fmt.Errorf("ginlimit: the Redis client panicked: %v", panicked)}
-			}
-			<-b.running
-		}()
-		answer <- command(ctx)
-	}()
+	e := errand{b.deadlines.on(ctx), command, make(chan verdict, 1)}
 	select {
-	case v := <-answer:
-		return v
-	case <-ctx.Done():
-		return verdict{err: ctx.Err()}
+	case b.idle <- e:
+	default:
+		go b.work(e)
 	}
+	select {
+	case v := <-e.answer:
+		return v
+	case <-e.ctx.Done():
+		return verdict{err: e.ctx.Err()}
+	}
+}
+
+func (b beside) work(e errand) {
+	for {
+		b.answer(e)
+		select {
+		case e = <-b.idle:
+		case <-e.ctx.Done():
+			return
+		}
+	}
+}
+
+func (b beside) answer(e errand) {
+	defer func() {
+		if panicked := recover(); panicked != nil { // in a user's hook; here it would end the process
+			e.answer <- verdict{err: fmt.Errorf("ginlimit: the Redis client panicked: %v", panicked)}
+		}
+		<-b.running
+	}()
+	e.answer <- e.command(e.ctx)
 }
