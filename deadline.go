@@ -2,7 +2,6 @@ package ginlimit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -13,12 +12,12 @@ import (
 // withinDeadline bounds the time for which a store that asks Redis may hold a request up. A client that honours a
 // context's deadline is called directly. Any other runs beside the request and is left behind at the deadline.
 func withinDeadline(cfg config, w *warnings, next store) store {
-	limits := direct{next, &deadlines{timeout: cfg.timeout}}
+	limits := direct{next, &deadlines{timeout: cfg.timeout}, make(turns, mostAtOnce(cfg.client))}
 	if honoursDeadlines(cfg.client) {
 		return limits
 	}
 	w.slowClient(cfg.client)
-	return beside{limits, make(chan struct{}, mostBeside), make(chan errand)}
+	return beside{limits, make(chan errand)}
 }
 
 func honoursDeadlines(client redis.Cmdable) bool {
@@ -37,14 +36,53 @@ func honoursDeadlines(client redis.Cmdable) bool {
 type direct struct {
 	next      store
 	deadlines *deadlines
+	turns     turns
 }
 
 func (d direct) take(ctx context.Context, m mark) verdict {
-	return d.next.take(d.deadlines.on(ctx), m)
+	ctx = d.deadlines.on(ctx, m.asked)
+	if err := d.turns.wait(ctx); err != nil {
+		return verdict{err: err}
+	}
+	defer d.turns.end()
+	return d.next.take(ctx, m)
 }
 
 func (d direct) undo(ctx context.Context, m mark) error {
-	return d.next.undo(d.deadlines.on(ctx), m)
+	ctx = d.deadlines.on(ctx, now())
+	if err := d.turns.wait(ctx); err != nil {
+		return err
+	}
+	defer d.turns.end()
+	return d.next.undo(ctx, m)
+}
+
+// turns bounds how many commands run at once: it holds one element for each. Where that is as many as the client has
+// connections, requests wait for one here, which is cheaper than in the client, with a timer for each.
+type turns chan struct{}
+
+func (t turns) wait(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turns) end() { <-t }
+
+// mostAtOnce is the size of the client's pool, or enough for several servers.
+func mostAtOnce(client redis.Cmdable) int {
+	if c, isOne := client.(interface{ Options() *redis.Options }); isOne && c.Options().PoolSize > 0 {
+		return c.Options().PoolSize
+	}
+	return 1024
 }
 
 // deadlines gives requests that start within the same tenth of the timeout one deadline, because a timer for each takes
@@ -60,8 +98,8 @@ type deadline struct {
 	stale  int64         // from this instant on, requests need a later one
 }
 
-func (d *deadlines) on(request context.Context) context.Context {
-	t := now()
+// on is the context of a command that starts at the instant t.
+func (d *deadlines) on(request context.Context, t int64) context.Context {
 	latest := d.latest.Load()
 	if latest == nil || t >= latest.stale {
 		latest = &deadline{time.Now().Add(d.timeout), make(chan struct{}), after(t, d.timeout/10)}
@@ -93,18 +131,11 @@ func (l *limited) Err() error {
 
 func (l *limited) Value(key any) any { return context.WithoutCancel(l.request).Value(key) }
 
-// mostBeside is how many commands may run beside requests. A stopped Redis reaches it only in the moment before the
-// breaker opens.
-const mostBeside = 1024
-
-var errBusy = errors.New("ginlimit: too many commands are waiting for Redis")
-
 // beside runs each command in another goroutine, which outlives the deadline where the client ignores it. A goroutine that
 // is done takes the next command until the deadline of its last one, because its stack has grown by then.
 type beside struct {
 	direct
-	running chan struct{} // one element for each command
-	idle    chan errand   // to the goroutines that are done
+	idle chan errand // to the goroutines that are done
 }
 
 type errand struct {
@@ -114,20 +145,20 @@ type errand struct {
 }
 
 func (b beside) take(ctx context.Context, m mark) verdict {
-	return b.run(ctx, func(ctx context.Context) verdict { return b.next.take(ctx, m) })
+	return b.run(b.deadlines.on(ctx, m.asked), func(ctx context.Context) verdict { return b.next.take(ctx, m) })
 }
 
 func (b beside) undo(ctx context.Context, m mark) error {
-	return b.run(ctx, func(ctx context.Context) verdict { return verdict{err: b.next.undo(ctx, m)} }).err
+	return b.run(b.deadlines.on(ctx, now()), func(ctx context.Context) verdict {
+		return verdict{err: b.next.undo(ctx, m)}
+	}).err
 }
 
 func (b beside) run(ctx context.Context, command func(context.Context) verdict) verdict {
-	select {
-	case b.running <- struct{}{}:
-	default:
-		return verdict{err: errBusy}
+	if err := b.turns.wait(ctx); err != nil {
+		return verdict{err: err}
 	}
-	e := errand{b.deadlines.on(ctx), command, make(chan verdict, 1)}
+	e := errand{ctx, command, make(chan verdict, 1)}
 	select {
 	case b.idle <- e:
 	default:
@@ -157,7 +188,7 @@ func (b beside) answer(e errand) {
 		if panicked := recover(); panicked != nil { // in a user's hook; here it would end the process
 			e.answer <- verdict{err: fmt.Errorf("ginlimit: the Redis client panicked: %v", panicked)}
 		}
-		<-b.running
+		b.turns.end()
 	}()
 	e.answer <- e.command(e.ctx)
 }

@@ -44,19 +44,18 @@ func newDenials(cfg config, next store) *denials {
 // was full lately), requests ask one at a time: while a remembered denial lasts the others are denied by it, else they
 // wait for the answer.
 func (d *denials) take(ctx context.Context, m mark) verdict {
-	sent := now()
-	what, until, answered := d.consult(m.hash, sent)
+	what, until, answered := d.consult(m.hash, m.asked)
 	if what == wait {
 		<-answered // within the deadline of the one that asks
-		sent = now()
-		what, until, _ = d.consult(m.hash, sent)
+		m.asked = now()
+		what, until, _ = d.consult(m.hash, m.asked)
 	}
 	if what == deny {
-		return refused(time.Duration(until-sent), Cache)
+		return refused(time.Duration(until-m.asked), Cache)
 	}
 	m.full = until
 	v := verdict{err: errPanicked}
-	defer func() { d.settle(m.hash, sent, v, what == askAlone) }()
+	defer func() { d.settle(m.hash, m.asked, v, what == askAlone) }()
 	v = d.next.take(ctx, m)
 	return v
 }
@@ -87,12 +86,13 @@ const (
 func (d *denials) consult(hash uint64, t int64) (advice, int64, chan struct{}) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.makeRoom(t)
 	link := d.ring.find(hash)
 	if *link == 0 {
 		if d.limit > 1 {
 			return ask, 0, nil
 		}
-		d.push(hash, denial{ask: asking}, t)
+		d.ring.show(link, d.ring.add(hash, denial{ask: asking}))
 		return askAlone, 0, nil
 	}
 	switch known := &d.ring.at(*link).value; {
@@ -146,11 +146,7 @@ func (d *denials) remember(link *uint32, hash uint64, learnt denial) {
 		}
 		d.ring.takeOut(link)
 	}
-	d.push(hash, learnt, learnt.ask-int64(refresh))
-}
-
-func (d *denials) push(hash uint64, learnt denial, t int64) {
-	d.makeRoom(t)
+	d.makeRoom(learnt.ask - int64(refresh))
 	d.ring.show(d.ring.find(hash), d.ring.add(hash, learnt))
 }
 

@@ -22,13 +22,14 @@ type mark struct {
 	key   string
 	hash  uint64 // of the key, for tables in this process; never 0
 	token int64  // random: tells this request's mark from the others under its key
+	asked int64  // the instant at which it was asked for
 	full  int64  // the instant until which the key is remembered to be full, where it is
 }
 
 var seed = maphash.MakeSeed()
 
 func newMark(key string) mark {
-	return mark{key: key, hash: max(1, maphash.String(seed, key)), token: newToken()}
+	return mark{key: key, hash: max(1, maphash.String(seed, key)), token: newToken(), asked: now()}
 }
 
 // newToken returns a random integer, which takes less of Redis than a string.

@@ -29,6 +29,8 @@ type redisMarks struct {
 	interval time.Duration
 	script   *redis.Script
 	unmark   *redis.Script
+
+	milliseconds any // the interval; kept, so that it is put into an interface once
 }
 
 func newRedisMarks(cfg config) *redisMarks {
@@ -39,6 +41,7 @@ func newRedisMarks(cfg config) *redisMarks {
 	return &redisMarks{
 		client: cfg.client, limit: cfg.limit, interval: cfg.interval,
 		script: redis.NewScript(script), unmark: redis.NewScript(undoLua),
+		milliseconds: cfg.interval.Milliseconds(),
 	}
 }
 
@@ -48,7 +51,7 @@ func (r *redisMarks) take(ctx context.Context, m mark) verdict {
 	if r.limit > 1 || m.full > 0 && m.full > now() {
 		return r.run(ctx, m)
 	}
-	reply, err := r.client.SetArgs(ctx, m.key, m.token, redis.SetArgs{Mode: "NX", TTL: r.interval}).Result()
+	reply, err := r.set(ctx, m)
 	switch {
 	case errors.Is(err, redis.Nil):
 		return r.run(ctx, m)
@@ -58,6 +61,19 @@ func (r *redisMarks) take(ctx context.Context, m mark) verdict {
 		return verdict{err: errReply}
 	}
 	return granted(0, r.interval, Redis)
+}
+
+// set sends SET without go-redis's SetArgs where the client can, which saves three of its allocations.
+func (r *redisMarks) set(ctx context.Context, m mark) (string, error) {
+	client, canProcess := r.client.(interface {
+		Process(context.Context, redis.Cmder) error
+	})
+	if !canProcess {
+		return r.client.SetArgs(ctx, m.key, m.token, redis.SetArgs{Mode: "NX", TTL: r.interval}).Result()
+	}
+	set := redis.NewStatusCmd(ctx, "set", m.key, m.token, "px", r.milliseconds, "nx")
+	_ = client.Process(ctx, set) // set knows
+	return set.Result()
 }
 
 func (r *redisMarks) run(ctx context.Context, m mark) verdict {
