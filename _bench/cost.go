@@ -22,12 +22,14 @@ type subject struct {
 	engine *gin.Engine
 }
 
+const warmUp = 1000 // requests
+
 // compare measures allowed requests in turn.
 func compare(ctx context.Context, subjects []subject, s settings, atOnce int) ([]cost, error) {
 	samples := make([][]sample, len(subjects))
 	first := make([]int, len(subjects)) // address of each that is still fresh
 	for i, one := range subjects {
-		warm := load{atOnce: atOnce, fresh: true, status: http.StatusOK, duration: time.Minute, most: 1000}
+		warm := load{atOnce: atOnce, fresh: true, status: http.StatusOK, duration: time.Minute, most: warmUp}
 		n, _, err := warm.run(one.engine)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", one.name, err)
@@ -40,7 +42,10 @@ func compare(ctx context.Context, subjects []subject, s settings, atOnce int) ([
 				return nil, err
 			}
 			runtime.GC()
-			l := load{atOnce: atOnce, fresh: true, first: first[i], status: http.StatusOK, duration: s.duration, most: 100_000}
+			l := load{
+				atOnce: atOnce, fresh: true, first: first[i], status: http.StatusOK, duration: s.duration,
+				most: (mostAddresses - warmUp) / s.rounds,
+			}
 			n, took, err := l.run(one.engine)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", one.name, err)

@@ -1,6 +1,6 @@
 // Command bench measures ginlimit side by side with other rate limiters for Gin, on redis-servers that it starts itself.
 //
-//	go run .                 behind a Gin router, 5 minutes
+//	go run .                 behind a Gin router, 4 minutes
 //	go run . -http           through a real HTTP server, loaded by wrk
 //	go run . -scale          many marks, clients, processes and nodes; -huge: ten million marks too
 //	go run . -all -write     all of it, into bench.json and bench.svg
