@@ -12,12 +12,12 @@ import (
 // withinDeadline bounds the time for which a store that asks Redis may hold a request up. A client that honours a
 // context's deadline is called directly. Any other runs beside the request and is left behind at the deadline.
 func withinDeadline(cfg config, w *warnings, next store) store {
-	limits := direct{next, &deadlines{timeout: cfg.timeout}, make(turns, mostAtOnce(cfg.client))}
+	limits := &direct{next, &deadlines{timeout: cfg.timeout}, make(turns, mostAtOnce(cfg.client))}
 	if honoursDeadlines(cfg.client) {
 		return limits
 	}
 	w.slowClient(cfg.client)
-	return beside{limits, make(chan errand)}
+	return &beside{limits, make(chan errand)}
 }
 
 func honoursDeadlines(client redis.Cmdable) bool {
@@ -39,7 +39,7 @@ type direct struct {
 	turns     turns
 }
 
-func (d direct) take(ctx context.Context, m mark) verdict {
+func (d *direct) take(ctx context.Context, m mark) verdict {
 	ctx = d.deadlines.on(ctx, m.asked)
 	if err := d.turns.wait(ctx); err != nil {
 		return verdict{err: err}
@@ -48,7 +48,7 @@ func (d direct) take(ctx context.Context, m mark) verdict {
 	return d.next.take(ctx, m)
 }
 
-func (d direct) undo(ctx context.Context, m mark) error {
+func (d *direct) undo(ctx context.Context, m mark) error {
 	ctx = d.deadlines.on(ctx, now())
 	if err := d.turns.wait(ctx); err != nil {
 		return err
@@ -134,7 +134,7 @@ func (l *limited) Value(key any) any { return context.WithoutCancel(l.request).V
 // beside runs each command in another goroutine, which outlives the deadline where the client ignores it. A goroutine that
 // is done takes the next command until the deadline of its last one, because its stack has grown by then.
 type beside struct {
-	direct
+	*direct
 	idle chan errand // to the goroutines that are done
 }
 
@@ -144,17 +144,17 @@ type errand struct {
 	answer  chan verdict
 }
 
-func (b beside) take(ctx context.Context, m mark) verdict {
+func (b *beside) take(ctx context.Context, m mark) verdict {
 	return b.run(b.deadlines.on(ctx, m.asked), func(ctx context.Context) verdict { return b.next.take(ctx, m) })
 }
 
-func (b beside) undo(ctx context.Context, m mark) error {
+func (b *beside) undo(ctx context.Context, m mark) error {
 	return b.run(b.deadlines.on(ctx, now()), func(ctx context.Context) verdict {
 		return verdict{err: b.next.undo(ctx, m)}
 	}).err
 }
 
-func (b beside) run(ctx context.Context, command func(context.Context) verdict) verdict {
+func (b *beside) run(ctx context.Context, command func(context.Context) verdict) verdict {
 	if err := b.turns.wait(ctx); err != nil {
 		return verdict{err: err}
 	}
@@ -172,7 +172,7 @@ func (b beside) run(ctx context.Context, command func(context.Context) verdict) 
 	}
 }
 
-func (b beside) work(e errand) {
+func (b *beside) work(e errand) {
 	for {
 		b.answer(e)
 		select {
@@ -183,7 +183,7 @@ func (b beside) work(e errand) {
 	}
 }
 
-func (b beside) answer(e errand) {
+func (b *beside) answer(e errand) {
 	defer func() {
 		if panicked := recover(); panicked != nil { // in a user's hook; here it would end the process
 			e.answer <- verdict{err: fmt.Errorf("ginlimit: the Redis client panicked: %v", panicked)}

@@ -166,6 +166,7 @@ func WithPrefix(s string) Option {
 // WithRefund asks, after the handlers ran, whether to take this request's own mark back: a payment that failed upstream,
 // or a login that succeeded, so that only failures count. It is not asked where a handler panicked or the client has
 // hung up. A refund that fails is a failure of Redis and leaves the response alone. By default no mark is taken back.
+// Such a limiter runs the handlers itself, by c.Next: where a handler of yours calls it, what follows there runs last.
 //
 // Wrong: nil.
 func WithRefund(refund func(*gin.Context) bool) Option {

@@ -30,7 +30,13 @@ type redisMarks struct {
 	script   *redis.Script
 	unmark   *redis.Script
 
-	milliseconds any // the interval; kept, so that it is put into an interface once
+	milliseconds any       // the interval; kept, so that it is put into an interface once
+	processor    processor // the client, where it is one
+}
+
+// processor is a client that sends a command as it is given. It saves SetArgs' own work: three allocations.
+type processor interface {
+	Process(context.Context, redis.Cmder) error
 }
 
 func newRedisMarks(cfg config) *redisMarks {
@@ -38,8 +44,9 @@ func newRedisMarks(cfg config) *redisMarks {
 	if cfg.limit == 1 {
 		script = markLua
 	}
+	processor, _ := cfg.client.(processor)
 	return &redisMarks{
-		client: cfg.client, limit: cfg.limit, interval: cfg.interval,
+		client: cfg.client, processor: processor, limit: cfg.limit, interval: cfg.interval,
 		script: redis.NewScript(script), unmark: redis.NewScript(undoLua),
 		milliseconds: cfg.interval.Milliseconds(),
 	}
@@ -63,16 +70,12 @@ func (r *redisMarks) take(ctx context.Context, m mark) verdict {
 	return granted(0, r.interval, Redis)
 }
 
-// set sends SET without go-redis's SetArgs where the client can, which saves three of its allocations.
 func (r *redisMarks) set(ctx context.Context, m mark) (string, error) {
-	client, canProcess := r.client.(interface {
-		Process(context.Context, redis.Cmder) error
-	})
-	if !canProcess {
+	if r.processor == nil {
 		return r.client.SetArgs(ctx, m.key, m.token, redis.SetArgs{Mode: "NX", TTL: r.interval}).Result()
 	}
 	set := redis.NewStatusCmd(ctx, "set", m.key, m.token, "px", r.milliseconds, "nx")
-	_ = client.Process(ctx, set) // set knows
+	_ = r.processor.Process(ctx, set) // set knows
 	return set.Result()
 }
 
