@@ -20,8 +20,6 @@ import (
 //go:embed fresh.lua
 var freshLua []byte
 
-var errNoWrk = errors.New("wrk is missing: install it, on Debian by apt-get install wrk")
-
 // httpResult is what a contender's server answers, as a part of what it answers with no limiter.
 type httpResult struct {
 	Contender         string  `json:"contender"`
@@ -33,7 +31,7 @@ type httpResult struct {
 // measureHTTP loads a real server in a process of its own.
 func measureHTTP(ctx context.Context, s settings) ([]httpResult, error) {
 	if _, err := exec.LookPath("wrk"); err != nil {
-		return nil, errNoWrk
+		return nil, errors.New("wrk is missing: install it, on Debian by apt-get install wrk")
 	}
 	dir, err := os.MkdirTemp("", "bench-wrk-")
 	if err != nil {
