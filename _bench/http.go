@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
@@ -47,38 +48,36 @@ func measureHTTP(ctx context.Context, s settings) ([]httpResult, error) {
 		return nil, err
 	}
 	defer redis.stop()
-	rounds, seconds := min(s.rounds, 3), 3
+	rounds := min(s.rounds, 11)
+	entrants := contenders // with no limiter comes first
 	if s.short {
-		seconds = 1
+		entrants = contenders[:3]
 	}
 	var results []httpResult
 	for _, mode := range []string{allowed, denied} {
-		rates := make([][]float64, len(contenders))
-		ratios := make([][]float64, len(contenders))
+		rates := make([][]float64, len(entrants))
 		for range rounds {
-			for i, c := range contenders {
-				if s.short && c.name != none && c.name != hand && c.name != ours {
-					continue
-				}
-				rate, err := loadOnce(ctx, redis, c, mode, script, seconds)
+			for _, i := range rand.Perm(len(entrants)) {
+				rate, err := loadOnce(ctx, redis, entrants[i], mode, script)
 				if err != nil {
-					return nil, fmt.Errorf("HTTP, %s, %s: %w", c.name, mode, err)
+					return nil, fmt.Errorf("HTTP, %s, %s: %w", entrants[i].name, mode, err)
 				}
 				rates[i] = append(rates[i], rate)
-				ratios[i] = append(ratios[i], rate/rates[0][len(rates[i])-1])
 			}
 		}
-		for i, c := range contenders {
-			if len(rates[i]) > 0 {
-				results = append(results, httpResult{c.name, mode, middle(ratios[i]), middle(rates[i])})
+		for i, c := range entrants {
+			var ratios []float64
+			for round, rate := range rates[i] {
+				ratios = append(ratios, rate/rates[0][round])
 			}
+			results = append(results, httpResult{c.name, mode, middle(ratios), middle(rates[i])})
 		}
 	}
 	return results, nil
 }
 
-// loadOnce starts a server and an empty Redis, loads them with 64 connections and returns the requests per second.
-func loadOnce(ctx context.Context, redis *server, c contender, mode, script string, seconds int) (float64, error) {
+// loadOnce starts a server and an empty Redis, loads them with 64 connections for a second and returns the requests in it.
+func loadOnce(ctx context.Context, redis *server, c contender, mode, script string) (float64, error) {
 	if err := redis.admin.FlushAll(ctx).Err(); err != nil {
 		return 0, err
 	}
@@ -90,7 +89,7 @@ func loadOnce(ctx context.Context, redis *server, c contender, mode, script stri
 	if err := postOnce(url); err != nil { // opens a connection to Redis and, for denied, leaves the mark
 		return 0, err
 	}
-	args := []string{"-t2", "-c64", fmt.Sprintf("-d%ds", seconds), "-s", script, url}
+	args := []string{"-t2", "-c64", "-d1s", "-s", script, url}
 	if mode == denied {
 		args = append(args, "--", "same")
 	}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestREADMEShowsTheReport holds every figure in the README to bench.json.
+func TestREADMEShowsTheReport(t *testing.T) {
+	r := mustLoad(t)
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if table := r.readmeTable(); !strings.Contains(string(text), table) {
+		t.Errorf("README.md lacks this table:\n%s", table)
+	}
+	prose := strings.Join(strings.Fields(string(text)), " ")
+	for _, claim := range []string{
+		fmt.Sprintf("three masters cost a request %s × what one does", figure(last(r.Scale.Cluster).Ratio)),
+		fmt.Sprintf("takes %s of Redis's time at 64 at once",
+			figure(r.one(t, "ginlimit, pipeliner", allowed, 64).RedisCPU/r.one(t, ours, allowed, 64).RedisCPU)),
+		fmt.Sprintf("Ten million live marks cost a request %s × what ten thousand do, a million %s ×",
+			figure(last(r.Scale.Redis).Ratio), figure(r.Scale.Redis[1].Ratio)),
+		fmt.Sprintf("Ten million marks in a process cost a request without Redis %s × what ten thousand do",
+			figure(last(r.Scale.Process).Ratio)),
+		fmt.Sprintf("an HTTP server serves %s of the allowed and %s of the denied requests",
+			figure(r.served(t, ours, allowed)), figure(r.served(t, ours, denied))),
+	} {
+		if !strings.Contains(prose, claim) {
+			t.Errorf("README.md lacks: %s", claim)
+		}
+	}
+}
+
+// TestTheReportIsWithinTheBars looks at what was measured for the README; it measures nothing.
+func TestTheReportIsWithinTheBars(t *testing.T) {
+	r := mustLoad(t)
+	atMost := func(what string, figure, bar float64) {
+		if figure > bar {
+			t.Errorf("%s: %.2f, the bar is %.2f", what, figure, bar)
+		}
+	}
+	for _, one := range r.Router {
+		what := fmt.Sprintf("%s, %s, %d at once", one.Contender, one.Mode, one.AtOnce)
+		atMost(what+", outages", float64(one.OutagesNoticed), 0)
+		switch {
+		case one.Mode == allowed && one.Contender == ours:
+			atMost(what, one.Ratio, 1.15)
+		case one.Mode == allowed && one.Contender == "ginlimit, default client":
+			atMost(what, one.Ratio, 1.5)
+		case one.Mode == allowed && one.Contender == "ginlimit, pipeliner" && one.AtOnce == 64:
+			atMost(what, one.Ratio, 1)
+		case one.Mode == denied && one.Contender == ours:
+			atMost(what+", allocations", one.Allocations, 3.1) // what the rest of the process allocates counts too
+			atMost(what+", commands", one.CommandsSent, 0)
+		case one.Mode == denied && one.CommandsSent > 0 && one.Contender != hand:
+			atMost(what+", ginlimit's part", 1/one.Ratio, 1.0/40)
+		}
+	}
+	for _, w := range r.Scale.Memory {
+		switch {
+		case strings.Contains(w.Where, "MEMORY USAGE"):
+			atMost(w.Where, w.Bytes, 128)
+		case strings.Contains(w.Where, "used_memory"):
+			atMost(w.Where, w.Bytes, 175)
+		case strings.Contains(w.Where, "without Redis"):
+			atMost(w.Where, w.Bytes, 55)
+		default:
+			atMost(w.Where, w.Bytes, 90)
+		}
+	}
+	for _, g := range r.Scale.Denials {
+		atMost(fmt.Sprintf("commands of %.0f denied requests a second", g.RequestsPerSecond), g.PerClientAndProcess, 1.1)
+	}
+}
+
+func mustLoad(t *testing.T) report {
+	r, err := loadReport()
+	if err != nil || len(r.Router) == 0 || len(r.HTTP) == 0 || r.Scale == nil {
+		t.Fatalf("%s is not of a whole run: %v", reportFile, err)
+	}
+	return r
+}
+
+func (r report) one(t *testing.T, contender, mode string, atOnce int) result {
+	for _, one := range r.Router {
+		if one.Contender == contender && one.Mode == mode && one.AtOnce == atOnce {
+			return one
+		}
+	}
+	t.Fatalf("%s lacks %s, %s, %d at once", reportFile, contender, mode, atOnce)
+	return result{}
+}
+
+func (r report) served(t *testing.T, contender, mode string) float64 {
+	for _, one := range r.HTTP {
+		if one.Contender == contender && one.Mode == mode {
+			return one.Ratio
+		}
+	}
+	t.Fatalf("%s lacks %s, %s through HTTP", reportFile, contender, mode)
+	return 0
+}
+
+func last(costs []cost) cost { return costs[len(costs)-1] }
