@@ -3,7 +3,7 @@
 //	go run .                 behind a Gin router, 5 minutes
 //	go run . -http           through a real HTTP server, loaded by wrk
 //	go run . -scale          many marks, clients, processes and nodes; -huge: ten million marks too
-//	go run . -all -write     all of it, into bench.json and bench.svg
+//	go run . -all -write     all of it, into bench.json and bench.svg; the README has figures of -huge too
 //	go run . -short          a bit of everything, seconds: does it still work? Needs wrk
 //
 // Only the ratios within one run say something: the times are those of one machine.
