@@ -3,6 +3,7 @@ package ginlimit
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -12,13 +13,18 @@ import (
 // withinDeadline bounds the time for which a store that asks Redis may hold a request up. A client that honours a
 // context's deadline is called directly. Any other runs beside the request and is left behind at the deadline.
 func withinDeadline(cfg config, w *warnings, next store) store {
-	limits := &direct{next, &deadlines{timeout: cfg.timeout}, make(turns, mostAtOnce(cfg.client))}
+	d := &deadlines{timeout: cfg.timeout}
 	if honoursDeadlines(cfg.client) {
-		return limits
+		return &direct{next, d, make(turns, mostAtOnce(cfg.client, unbounded))}
 	}
 	w.slowClient(cfg.client)
-	return &beside{limits, make(chan errand)}
+	return &beside{direct{next, d, make(turns, mostAtOnce(cfg.client, mostBeside))}, make(chan errand)}
 }
+
+const (
+	unbounded  = math.MaxInt32 // turns take no memory
+	mostBeside = 1024          // goroutines that a client which ignores deadlines may hold
+)
 
 func honoursDeadlines(client redis.Cmdable) bool {
 	switch c := client.(type) {
@@ -40,7 +46,7 @@ type direct struct {
 }
 
 func (d *direct) take(ctx context.Context, m mark) verdict {
-	ctx = d.deadlines.on(ctx, m.asked)
+	ctx = d.deadlines.on(ctx)
 	if err := d.turns.wait(ctx); err != nil {
 		return verdict{err: err}
 	}
@@ -49,7 +55,7 @@ func (d *direct) take(ctx context.Context, m mark) verdict {
 }
 
 func (d *direct) undo(ctx context.Context, m mark) error {
-	ctx = d.deadlines.on(ctx, now())
+	ctx = d.deadlines.on(ctx)
 	if err := d.turns.wait(ctx); err != nil {
 		return err
 	}
@@ -77,12 +83,12 @@ func (t turns) wait(ctx context.Context) error {
 
 func (t turns) end() { <-t }
 
-// mostAtOnce is the size of the client's pool, or enough for several servers.
-func mostAtOnce(client redis.Cmdable) int {
+// mostAtOnce is the size of the client's pool, where it is a client of one server.
+func mostAtOnce(client redis.Cmdable, otherwise int) int {
 	if c, isOne := client.(interface{ Options() *redis.Options }); isOne && c.Options().PoolSize > 0 {
 		return c.Options().PoolSize
 	}
-	return 1024
+	return otherwise
 }
 
 // deadlines gives requests that start within the same tenth of the timeout one deadline, because a timer for each takes
@@ -98,9 +104,9 @@ type deadline struct {
 	stale  int64         // from this instant on, requests need a later one
 }
 
-// on is the context of a command that starts at the instant t.
-func (d *deadlines) on(request context.Context, t int64) context.Context {
-	latest := d.latest.Load()
+// on is the context of a command that starts now.
+func (d *deadlines) on(request context.Context) context.Context {
+	t, latest := now(), d.latest.Load()
 	if latest == nil || t >= latest.stale {
 		latest = &deadline{time.Now().Add(d.timeout), make(chan struct{}), after(t, d.timeout/10)}
 		time.AfterFunc(d.timeout, func() { close(latest.passed) })
@@ -134,7 +140,7 @@ func (l *limited) Value(key any) any { return context.WithoutCancel(l.request).V
 // beside runs each command in another goroutine, which outlives the deadline where the client ignores it. A goroutine that
 // is done takes the next command until the deadline of its last one, because its stack has grown by then.
 type beside struct {
-	*direct
+	direct
 	idle chan errand // to the goroutines that are done
 }
 
@@ -145,11 +151,11 @@ type errand struct {
 }
 
 func (b *beside) take(ctx context.Context, m mark) verdict {
-	return b.run(b.deadlines.on(ctx, m.asked), func(ctx context.Context) verdict { return b.next.take(ctx, m) })
+	return b.run(b.deadlines.on(ctx), func(ctx context.Context) verdict { return b.next.take(ctx, m) })
 }
 
 func (b *beside) undo(ctx context.Context, m mark) error {
-	return b.run(b.deadlines.on(ctx, now()), func(ctx context.Context) verdict {
+	return b.run(b.deadlines.on(ctx), func(ctx context.Context) verdict {
 		return verdict{err: b.next.undo(ctx, m)}
 	}).err
 }

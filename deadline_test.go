@@ -86,17 +86,44 @@ func TestNoMoreCommandsThanConnections(t *testing.T) {
 	}
 }
 
-func TestWhatHasNoPoolOfKnownSizeIsBounded(t *testing.T) {
+func TestWhatHasNoPoolOfKnownSizeIsBoundedBesideOnly(t *testing.T) {
 	cluster := redis.NewClusterClient(&redis.ClusterOptions{PoolSize: 3})
 	defer cluster.Close()
-	assert.Equal(t, 1024, mostAtOnce(cluster), "its pools are one per node")
-	assert.Equal(t, 1024, mostAtOnce(struct{ redis.Cmdable }{}))
+	assert.Equal(t, 7, mostAtOnce(cluster, 7), "its pools are one per node")
+	assert.Equal(t, 7, mostAtOnce(struct{ redis.Cmdable }{}, 7))
+	w := &warnings{logger: discard}
+	for honours, bound := range map[bool]int{true: unbounded, false: 1024} {
+		cluster.Options().ContextTimeoutEnabled = honours
+		switch s := withinDeadline(newConfig([]Option{WithRedis(cluster)}), w, nil).(type) {
+		case *direct:
+			assert.True(t, honours)
+			assert.Equal(t, bound, cap(s.turns))
+		case *beside:
+			assert.False(t, honours)
+			assert.Equal(t, bound, cap(s.turns))
+		}
+	}
 }
 
-// TestAnyCmdableServes: a client that a user has wrapped can't be asked for more than the commands.
+// TestAnyCmdableServes: a client that a user has wrapped can't be asked for more than the commands, which may be its own.
 func TestAnyCmdableServes(t *testing.T) {
 	client := newClient(t, "localhost:0")
 	client.AddHook(nowhere{})
-	cfg := newConfig([]Option{WithRedis(struct{ redis.Cmdable }{client})})
-	assert.True(t, newRedisMarks(cfg).take(t.Context(), newMark("key")).held)
+	wrapped := &wrappedClient{Client: client}
+	for _, client := range []redis.Cmdable{struct{ redis.Cmdable }{client}, wrapped} {
+		cfg := newConfig([]Option{WithRedis(client)})
+		assert.True(t, newRedisMarks(cfg).take(t.Context(), newMark("key")).held)
+	}
+	assert.Equal(t, "key", wrapped.set)
+}
+
+// wrappedClient has a SET of its own, as where keys are put under a prefix.
+type wrappedClient struct {
+	*redis.Client
+	set string
+}
+
+func (w *wrappedClient) SetArgs(ctx context.Context, key string, value any, args redis.SetArgs) *redis.StatusCmd {
+	w.set = key
+	return w.Client.SetArgs(ctx, key, value, args)
 }

@@ -86,13 +86,12 @@ const (
 func (d *denials) consult(hash uint64, t int64) (advice, int64, chan struct{}) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.makeRoom(t)
 	link := d.ring.find(hash)
 	if *link == 0 {
 		if d.limit > 1 {
 			return ask, 0, nil
 		}
-		d.ring.show(link, d.ring.add(hash, denial{ask: asking}))
+		d.add(hash, denial{ask: asking}, t)
 		return askAlone, 0, nil
 	}
 	switch known := &d.ring.at(*link).value; {
@@ -146,8 +145,12 @@ func (d *denials) remember(link *uint32, hash uint64, learnt denial) {
 		}
 		d.ring.takeOut(link)
 	}
-	d.makeRoom(learnt.ask - int64(refresh))
-	d.ring.show(d.ring.find(hash), d.ring.add(hash, learnt))
+	d.add(hash, learnt, learnt.ask-int64(refresh))
+}
+
+func (d *denials) add(hash uint64, what denial, t int64) {
+	d.makeRoom(t)
+	d.ring.show(d.ring.find(hash), d.ring.add(hash, what))
 }
 
 // makeRoom drops what has ended from the ring's tail, and at the capacity what is there.

@@ -204,6 +204,35 @@ func TestDenialsAreBoundedAndForgotten(t *testing.T) {
 	})
 }
 
+func TestALookAtAFullTableForgetsNothing(t *testing.T) {
+	redis := newFakeRedis()
+	store := denialsOf(redis, WithCapacity(1))
+	for range 10 {
+		store.take(t.Context(), newMark("key"))
+	}
+	assert.Equal(t, 1, redis.asked())
+}
+
+func TestADenialThatHasEndedStillLetsOneAskAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limit := WithLimit(2)
+		redis := newFakeRedis(limit)
+		store := denialsOf(redis, limit)
+		store.take(t.Context(), newMark("key"))
+		store.take(t.Context(), newMark("key")) // the key is full from here
+		time.Sleep(3 * time.Second)
+		redis.marks.take(t.Context(), newMark("key")) // other processes' marks
+		redis.marks.take(t.Context(), newMark("key"))
+		redis.delay = 50 * time.Millisecond
+		var requests sync.WaitGroup
+		for range 100 {
+			requests.Go(func() { store.take(context.Background(), newMark("key")) })
+		}
+		requests.Wait()
+		assert.Equal(t, 3, redis.asked())
+	})
+}
+
 func TestAPanicInTheClientBlocksNobody(t *testing.T) {
 	store := denialsOf(panics{})
 	for range 3 {

@@ -154,9 +154,6 @@ func (l *limiter) offerRefund(c *gin.Context, ctx context.Context, m mark) {
 type decided uint64
 
 func isDecided(c *gin.Context, m mark) bool {
-	if c.Keys == nil { // as good as always, and asked without Gin's lock
-		return false
-	}
 	_, found := c.Get(decided(m.hash))
 	return found
 }

@@ -31,12 +31,27 @@ type redisMarks struct {
 	unmark   *redis.Script
 
 	milliseconds any       // the interval; kept, so that it is put into an interface once
-	processor    processor // the client, where it is one
+	processor    processor // the client, where it is go-redis's own
 }
 
-// processor is a client that sends a command as it is given. It saves SetArgs' own work: three allocations.
+// processor sends a command as it is given, which saves SetArgs' own work: three allocations.
 type processor interface {
 	Process(context.Context, redis.Cmder) error
+}
+
+// processorOf leaves out what a user has wrapped around a client, because its SetArgs may be its own.
+func processorOf(client redis.Cmdable) processor {
+	switch c := client.(type) {
+	case *redis.Client:
+		return c
+	case *redis.ClusterClient:
+		return c
+	case *redis.Ring:
+		return c
+	case *redis.AutoPipeliner:
+		return c
+	}
+	return nil
 }
 
 func newRedisMarks(cfg config) *redisMarks {
@@ -44,9 +59,8 @@ func newRedisMarks(cfg config) *redisMarks {
 	if cfg.limit == 1 {
 		script = markLua
 	}
-	processor, _ := cfg.client.(processor)
 	return &redisMarks{
-		client: cfg.client, processor: processor, limit: cfg.limit, interval: cfg.interval,
+		client: cfg.client, processor: processorOf(cfg.client), limit: cfg.limit, interval: cfg.interval,
 		script: redis.NewScript(script), unmark: redis.NewScript(undoLua),
 		milliseconds: cfg.interval.Milliseconds(),
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"time"
@@ -24,7 +25,7 @@ type subject struct {
 
 const warmUp = 1000 // requests
 
-// compare measures allowed requests in turn.
+// compare measures allowed requests, whose marks add to the live ones.
 func compare(ctx context.Context, subjects []subject, s settings, atOnce int) ([]cost, error) {
 	samples := make([][]sample, len(subjects))
 	first := make([]int, len(subjects)) // address of each that is still fresh
@@ -37,7 +38,8 @@ func compare(ctx context.Context, subjects []subject, s settings, atOnce int) ([
 		first[i] = n
 	}
 	for range s.rounds {
-		for i, one := range subjects {
+		for _, i := range rand.Perm(len(subjects)) {
+			one := subjects[i]
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}

@@ -98,6 +98,9 @@ func loadOnce(ctx context.Context, redis *server, c contender, mode, script stri
 		return 0, fmt.Errorf("wrk: %w: %s", err, text)
 	}
 	total, rejected := find(text, `(\d+) requests in`), find(text, `Non-2xx or 3xx responses: (\d+)`)
+	if total == 0 {
+		return 0, fmt.Errorf("wrk got no answer: %s", text)
+	}
 	if limits := c.limiter != nil; mode == denied && limits && rejected != total || (mode == allowed || !limits) && rejected > 0 {
 		return 0, fmt.Errorf("%.0f of %.0f requests were rejected", rejected, total)
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestREADMEShowsTheReport holds every figure in the README to bench.json.
+// TestREADMEShowsTheReport holds the README's ratios to bench.json.
 func TestREADMEShowsTheReport(t *testing.T) {
 	r := mustLoad(t)
 	text, err := os.ReadFile("../README.md")
@@ -80,6 +80,12 @@ func TestTheReportIsWithinTheBars(t *testing.T) {
 			t.Errorf("%s: %.2f, the bar is %.2f", what, figure, bar)
 		}
 	}
+	for _, n := range []int{1, 32, 64, 256} {
+		r.one(t, ours, allowed, n)
+		r.one(t, ours, denied, n)
+		r.one(t, "ginlimit, default client", allowed, n)
+		r.one(t, "ginlimit, pipeliner", allowed, n)
+	}
 	for _, one := range r.Router {
 		what := fmt.Sprintf("%s, %s, %d at once", one.Contender, one.Mode, one.AtOnce)
 		atMost(what+", outages", float64(one.OutagesNoticed), 0)
@@ -116,7 +122,8 @@ func TestTheReportIsWithinTheBars(t *testing.T) {
 
 func mustLoad(t *testing.T) report {
 	r, err := loadReport()
-	if err != nil || len(r.Router) == 0 || len(r.HTTP) == 0 || r.Scale == nil {
+	if err != nil || len(r.Router) == 0 || len(r.HTTP) == 0 || r.Scale == nil ||
+		len(r.Scale.Redis) != 3 || len(r.Scale.Process) != 3 || len(r.Scale.Cluster) != 2 || len(r.Scale.Memory) == 0 || len(r.Scale.Denials) == 0 {
 		t.Fatalf("%s is not of a whole run: %v", reportFile, err)
 	}
 	return r
