@@ -41,15 +41,9 @@ type processor interface {
 
 // processorOf leaves out what a user has wrapped around a client, because its SetArgs may be its own.
 func processorOf(client redis.Cmdable) processor {
-	switch c := client.(type) {
-	case *redis.Client:
-		return c
-	case *redis.ClusterClient:
-		return c
-	case *redis.Ring:
-		return c
-	case *redis.AutoPipeliner:
-		return c
+	switch client.(type) {
+	case *redis.Client, *redis.ClusterClient, *redis.Ring, *redis.AutoPipeliner:
+		return client.(processor)
 	}
 	return nil
 }
