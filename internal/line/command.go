@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
-	"errors"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -14,24 +14,40 @@ import (
 type Command struct {
 	*redis.Cmd
 	script *Script
+	moved  bool // a cluster's node said that another one answers for the key
 }
-
-// NoRetry keeps go-redis from sending the command again.
-func (c *Command) NoRetry() bool { return true }
 
 // NewCommand returns the command that these arguments spell.
 func NewCommand(args ...any) *Command {
 	return &Command{Cmd: redis.NewCmd(context.Background(), args...)}
 }
 
+// NoRetry keeps go-redis from sending the command again.
+func (c *Command) NoRetry() bool { return true }
+
+// SetErr is how go-redis tells what it read.
+func (c *Command) SetErr(err error) {
+	if err != nil && strings.HasPrefix(err.Error(), "MOVED ") {
+		c.moved = true
+	}
+	c.Cmd.SetErr(err)
+}
+
 // Reply returns what Redis answered: nil without an error where that was a null. It looks at the value first, because
 // go-redis stamps the error of a connection that broke later also on commands that were answered before.
 func (c *Command) Reply() (any, error) {
 	value, err := c.Result()
-	if value != nil || errors.Is(err, redis.Nil) {
+	if value != nil || err == redis.Nil {
 		return value, nil
 	}
 	return nil, err
+}
+
+// again returns the command as it was before it was sent.
+func (c *Command) again() *Command {
+	fresh := NewCommand(c.Args()...)
+	fresh.script = c.script
+	return fresh
 }
 
 // A Script is a Lua script, sent by its hash and, where Redis doesn't know it yet, once in full.
@@ -53,9 +69,8 @@ func (s *Script) Command(key string, args ...any) *Command {
 	return c
 }
 
-// A Call is what one request asks of one key: commands that travel together, in this order.
-type Call struct {
-	Key      string
-	Commands []*Command
-	Few      bool // at most 8 calls of this key go in one batch, as many as its script recognises if they come again
+// inFull returns the command with the script's text.
+func (c *Command) inFull() *Command {
+	args := append([]any{"eval", c.script.source}, c.Args()[2:]...)
+	return &Command{Cmd: redis.NewCmd(context.Background(), args...), script: c.script}
 }
