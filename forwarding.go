@@ -23,11 +23,14 @@ type forwarding struct {
 	peers      [64]atomic.Pointer[trustedOrNot] // those that were asked about last, so that a proxy is asked about once
 }
 
-// inspect looks at where a client's address came from.
-func (f *forwarding) inspect(c *gin.Context, address netip.Addr) {
+// inspect looks at where a client's address came from. Almost always it is the peer's, and nothing was forwarded.
+func (f *forwarding) inspect(c *gin.Context, text string, address netip.Addr) {
 	e := f.engine.Load()
 	if e == nil {
 		e = f.learn(c)
+	}
+	if isPeer(c, text) && !isForwarded(c, e) {
+		return
 	}
 	peer := parseAddress(c.Request.RemoteAddr)
 	switch {
@@ -42,6 +45,12 @@ func (f *forwarding) inspect(c *gin.Context, address netip.Addr) {
 	}
 }
 
+// isPeer reports whether an address is written at the beginning of the peer's, "ip:port".
+func isPeer(c *gin.Context, text string) bool {
+	peer := strings.TrimPrefix(c.Request.RemoteAddr, "[")
+	return text != "" && len(peer) > len(text) && peer[:len(text)] == text && (peer[len(text)] == ':' || peer[len(text)] == ']')
+}
+
 // inspectNobody looks at a request that has no address at all: on a Unix socket the proxy may have named one.
 func (f *forwarding) inspectNobody(c *gin.Context, e *engine) {
 	if name := f.namesAnother(c, e, netip.Addr{}); name != "" && isOnASocket(c) {
@@ -54,9 +63,6 @@ func (f *forwarding) inspectNobody(c *gin.Context, e *engine) {
 // inspectPeer looks at a request whose peer counts as the client. A client far away that nobody trusts may forge what it
 // likes.
 func (f *forwarding) inspectPeer(c *gin.Context, e *engine, peer netip.Addr) {
-	if !isForwarded(c, e) {
-		return
-	}
 	trusted := f.trusts(c, e, peer)
 	if trusted || e.platform != "" {
 		if name := f.namesAnother(c, e, peer); name != "" && (trusted || name == e.platform) {
@@ -166,12 +172,13 @@ func forParameter(element string) string {
 }
 
 func isForwarded(c *gin.Context, e *engine) bool {
+	header := c.Request.Header
 	for _, name := range forwardingHeaders {
-		if c.Request.Header[name] != nil {
+		if header[name] != nil {
 			return true
 		}
 	}
-	return has(c.Request.Header, e.platform)
+	return e.platform != "" && has(header, e.platform)
 }
 
 // has reports whether Gin would find anything under a platform's header.

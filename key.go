@@ -80,7 +80,7 @@ func (k *keys) route(c *gin.Context) string {
 // appendRoute percent-encodes braces, between which Redis Cluster would look for the key's slot: all of a route's clients
 // would be on one node.
 func appendRoute(key []byte, route string) []byte {
-	if !strings.ContainsAny(route, "{}%") {
+	if strings.IndexByte(route, '{') < 0 && strings.IndexByte(route, '%') < 0 { // no slot is named by '}' alone
 		return append(key, route...)
 	}
 	for _, b := range []byte(route) {
@@ -145,11 +145,12 @@ func (k *keys) appendAddress(key []byte, c *gin.Context) []byte {
 
 // address is the client's as Gin sees it, or the peer's where Gin returns something that is no address at all.
 func (k *keys) address(c *gin.Context) netip.Addr {
-	address := parseAddress(c.ClientIP())
+	text := c.ClientIP()
+	address := parseAddress(text)
 	if !address.IsValid() {
 		address = parseAddress(c.Request.RemoteAddr)
 	}
-	k.forwarding.inspect(c, address)
+	k.forwarding.inspect(c, text, address)
 	return address
 }
 
@@ -185,13 +186,12 @@ func clientNetwork(address netip.Addr, ipv6Prefix int) netip.Prefix {
 		bytes := address.As16()
 		address = netip.AddrFrom4([4]byte(bytes[12:]))
 	}
-	bits := ipv6Prefix
-	switch {
-	case address.Is4():
-		bits = address.BitLen()
-	case sixToFour.Contains(address):
-		bits = min(bits, 48)
+	if address.Is4() {
+		return netip.PrefixFrom(address, address.BitLen())
 	}
-	client, _ := address.Prefix(bits)
+	if sixToFour.Contains(address) {
+		ipv6Prefix = min(ipv6Prefix, 48)
+	}
+	client, _ := address.Prefix(ipv6Prefix)
 	return client
 }
