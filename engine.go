@@ -15,6 +15,7 @@ import (
 type engine struct {
 	platform string   // TrustedPlatform, where it was met
 	reads    []string // the RemoteIPHeaders that were met
+	spoken   bool     // a request was met where Gin took the address from a header
 }
 
 // Addresses for documentation (RFC 5737, RFC 3849, RFC 9637), which are nobody's.
@@ -25,10 +26,10 @@ const (
 )
 
 // learn asks about the known headers and those of this request, and for GL1.
-func (f *forwarding) learn(c *gin.Context) *engine {
-	e := engine{}
+func (f *forwarding) learn(c *gin.Context, spoken bool) *engine {
+	e := engine{spoken: spoken}
 	if before := f.engine.Load(); before != nil {
-		e = engine{before.platform, slices.Clone(before.reads)}
+		e.platform, e.reads = before.platform, slices.Clone(before.reads)
 	}
 	asked := c.Copy()
 	for _, name := range forwardingHeaders {

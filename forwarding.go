@@ -27,12 +27,15 @@ type forwarding struct {
 func (f *forwarding) inspect(c *gin.Context, text string, address netip.Addr) {
 	e := f.engine.Load()
 	if e == nil {
-		e = f.learn(c)
+		e = f.learn(c, false)
 	}
 	if isPeer(c, text) && !isForwarded(c, e) {
 		return
 	}
 	peer := parseAddress(c.Request.RemoteAddr)
+	if !e.spoken && (address != peer || isUnreadable(text)) { // Gin has read a header that wasn't there before
+		e = f.learn(c, true)
+	}
 	switch {
 	case address != peer:
 		if !f.warnings.said[10].Load() {
@@ -43,6 +46,11 @@ func (f *forwarding) inspect(c *gin.Context, text string, address netip.Addr) {
 	case !f.warnings.said[4].Load() || !f.warnings.said[9].Load():
 		f.inspectPeer(c, e, peer)
 	}
+}
+
+// isUnreadable reports whether Gin returned what a platform's header says, as it stands there.
+func isUnreadable(text string) bool {
+	return text != "" && text != "<nil>" && !parseAddress(text).IsValid()
 }
 
 // isPeer reports whether an address is written at the beginning of the peer's, "ip:port".
@@ -80,9 +88,6 @@ func (f *forwarding) inspectClient(c *gin.Context, e *engine, address, peer neti
 	if has(c.Request.Header, e.platform) {
 		return
 	}
-	if len(e.reads) == 0 { // but it has read something now
-		e = f.learn(c)
-	}
 	for _, name := range e.reads {
 		named := f.named(c, e, name, peer)
 		switch {
@@ -101,7 +106,7 @@ func (f *forwarding) inspectClient(c *gin.Context, e *engine, address, peer neti
 
 // disagree is sure that the address was read from one of the engine's RemoteIPHeaders before it warns.
 func (f *forwarding) disagree(c *gin.Context, name, item string, address netip.Addr) {
-	e := f.learn(c)
+	e := f.learn(c, true)
 	if has(c.Request.Header, e.platform) {
 		return
 	}
@@ -174,7 +179,7 @@ func forParameter(element string) string {
 func isForwarded(c *gin.Context, e *engine) bool {
 	header := c.Request.Header
 	for _, name := range forwardingHeaders {
-		if header[name] != nil {
+		if lines := header[name]; len(lines) > 0 && (lines[0] != "" || len(lines) > 1) {
 			return true
 		}
 	}
