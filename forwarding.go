@@ -90,14 +90,7 @@ func (f *forwarding) inspectClient(c *gin.Context, e *engine, address, peer neti
 	}
 	for _, name := range e.reads {
 		named := f.named(c, e, name, peer)
-		switch {
-		case named.item == "":
-		case f.same(named.address, address):
-			// Behind an untrusted proxy of one's own all are one client, as behind an untrusted peer.
-			if named.more && isInternal(address) && !f.trusts(c, e, address) {
-				f.warnings.untrusted(address)
-			}
-		default:
+		if named.item != "" && !f.same(named.address, address) {
 			f.disagree(c, name, named.item, address)
 			return
 		}
@@ -134,7 +127,6 @@ func (f *forwarding) namesAnother(c *gin.Context, e *engine, peer netip.Addr) st
 type named struct {
 	item    string     // as it stands there, "" where there is nobody
 	address netip.Addr // zero where it can't be read
-	more    bool       // there are others in front of it
 }
 
 // named returns the last in a header that is neither the peer nor a trusted proxy. Gin does the same, but stops at what
@@ -155,7 +147,7 @@ func (f *forwarding) named(c *gin.Context, e *engine, header string, peer netip.
 			if address.IsValid() && (f.same(address, peer) || f.trusts(c, e, address)) {
 				continue
 			}
-			return named{item, address, i > 0 || rest != ""}
+			return named{item, address}
 		}
 	}
 	return named{}
