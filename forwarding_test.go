@@ -2,11 +2,13 @@ package ginlimit
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -191,9 +193,6 @@ func first(codes []string) string { return append(codes, "")[0] }
 
 // TestForwardingSetUps is what else an engine can be told.
 func TestForwardingSetUps(t *testing.T) {
-	platform := func(name string) func(*gin.Engine) {
-		return func(r *gin.Engine) { proxies()(r); r.TrustedPlatform = name }
-	}
 	reads := func(names ...string) func(*gin.Engine) {
 		return func(r *gin.Engine) { proxies("127.0.0.1")(r); r.RemoteIPHeaders = names }
 	}
@@ -215,6 +214,8 @@ func TestForwardingSetUps(t *testing.T) {
 			[]string{"CF-Connecting-IP", "203.0.113.1", "X-Forwarded-For", "203.0.113.1, 198.51.100.5"}, "ip=203.0.113.1", nil},
 		"the platform's header with a port": {false, platform("X-Client-Addr"), []string{"X-Client-Addr", "203.0.113.1:1"},
 			"ip=203.0.113.1", nil},
+		"the platform names the peer itself": {false, platform(gin.PlatformCloudflare), []string{"CF-Connecting-IP", "127.0.0.1"},
+			itself, nil},
 		"the platform's header has a list": {false, platform("X-Forwarded-For"),
 			[]string{"X-Forwarded-For", "203.0.113.1, 198.51.100.5"}, itself, []string{"GL9"}},
 		"a platform of one's own says nonsense": {false, platform("X-Client-Addr"), []string{"X-Client-Addr", "nonsense"},
@@ -266,6 +267,45 @@ func TestWhatGL9AndGL10Say(t *testing.T) {
 	assert.Equal(t, []any{"GL9", "X-Forwarded-For", "127.0.0.1"}, []any{entries[0]["code"], entries[0]["header"], entries[0]["peer"]})
 	assert.Equal(t, []any{"GL10", "X-Real-Ip", "203.0.113.1", "198.51.100.5"},
 		[]any{entries[1]["code"], entries[1]["header"], entries[1]["named"], entries[1]["counted"]})
+}
+
+// A client behind a proxy that passes X-Real-IP on can write what it likes into it.
+func TestALongListCostsLittle(t *testing.T) {
+	c, r := gin.CreateTestContext(httptest.NewRecorder())
+	proxies("10.0.0.0/8")(r)
+	var list strings.Builder
+	for i := range 60_000 {
+		fmt.Fprintf(&list, "10.0.%d.%d,", i>>8, i&255)
+	}
+	c.Request = &http.Request{RemoteAddr: "10.0.0.5:1",
+		Header: http.Header{"X-Forwarded-For": {"203.0.113.1"}, "X-Real-Ip": {list.String()}}}
+	k := newKeys(newConfig(nil), &warnings{logger: discard})
+	k.address(c)
+	assert.Less(t, testing.AllocsPerRun(10, func() { k.address(c) }), 500.0)
+}
+
+// A set-up that is wrong for every request is not looked into for every request.
+func TestWhatHasBeenSaidCostsLittle(t *testing.T) {
+	for name, test := range map[string]struct {
+		trust  func(*gin.Engine)
+		header http.Header
+	}{
+		"GL4":                        {proxies(), http.Header{"X-Forwarded-For": {"203.0.113.1"}}},
+		"GL9":                        {proxies("10.0.0.0/8"), http.Header{"X-Real-Ip": {"203.0.113.1:1"}}},
+		"GL9, of a proxy in a row":   {proxies("10.0.0.0/8"), http.Header{"X-Forwarded-For": {"10.0.0.3"}, "X-Real-Ip": {"203.0.113.1"}}},
+		"GL10":                       {proxies("10.0.0.0/8"), http.Header{"X-Forwarded-For": {"203.0.113.1"}, "X-Real-Ip": {"203.0.113.2"}}},
+		"nothing, with the platform": {platform("X-Client"), http.Header{"X-Forwarded-For": {"203.0.113.1"}, "X-Client": {"203.0.113.2"}}},
+	} {
+		c, r := gin.CreateTestContext(httptest.NewRecorder())
+		test.trust(r)
+		c.Request = &http.Request{RemoteAddr: "10.0.0.5:1", Header: test.header}
+		logged := &log{}
+		k := newKeys(newConfig(nil), &warnings{logger: newLogger(logged)})
+		k.address(c)
+		assert.Equal(t, when(name[:2] == "GL", strings.Split(name, ",")[0]), first(logged.codes()), name)
+		gins := testing.AllocsPerRun(100, func() { c.ClientIP() })
+		assert.LessOrEqual(t, testing.AllocsPerRun(100, func() { k.address(c) }), gins+1, name)
+	}
 }
 
 // TestForwardingAllocatesNothing holds that honest proxies cost no more than Gin's own reading of the headers.

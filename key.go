@@ -107,14 +107,14 @@ func (k *keys) appendClient(key []byte, c *gin.Context) []byte {
 
 const longestIdentity = 64
 
-// appendIdentity writes an identity in printable ASCII without colons and braces: percent-encoded (RFC 3986 §2.1) where
-// it needs to be, hashed where that is long.
+// appendIdentity writes an identity in printable ASCII without a colon: percent-encoded (RFC 3986 §2.1) where it needs to
+// be, hashed where that is long. Its braces stay: who wants some clients on one node of a cluster can say so.
 func appendIdentity(key []byte, identity string) []byte {
 	start := len(key)
 	key = append(key, "id="...)
 	for i := 0; i < len(identity) && len(key)-start <= len("id=")+longestIdentity; i++ {
 		switch b := identity[i]; {
-		case b <= ' ', b >= 0x7f, b == ':', b == '%', b == '{', b == '}':
+		case b <= ' ', b >= 0x7f, b == ':', b == '%':
 			key = appendEncoded(key, b)
 		default:
 			key = append(key, b)
