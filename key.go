@@ -33,20 +33,21 @@ type keys struct {
 	scope      Scope
 	identity   func(*gin.Context) string
 	ipv6Prefix int
-	warnings   *warnings
+	forwarding forwarding
 }
 
 func newKeys(cfg config, w *warnings) *keys {
 	return &keys{
 		head:  cfg.prefix + ":" + policy(cfg.limit, cfg.interval) + ":",
-		scope: cfg.scope, identity: cfg.identity, ipv6Prefix: cfg.ipv6Prefix, warnings: w,
+		scope: cfg.scope, identity: cfg.identity, ipv6Prefix: cfg.ipv6Prefix,
+		forwarding: forwarding{warnings: w, ipv6Prefix: cfg.ipv6Prefix},
 	}
 }
 
 func (k *keys) of(c *gin.Context) string {
 	var short [128]byte // on the stack
 	key := append(short[:0], k.head...)
-	key = append(key, k.route(c)...)
+	key = appendRoute(key, k.route(c))
 	key = append(key, ':')
 	return string(k.appendClient(key, c))
 }
@@ -76,6 +77,22 @@ func (k *keys) route(c *gin.Context) string {
 	return "unmatched"
 }
 
+// appendRoute percent-encodes braces, between which Redis Cluster would look for the key's slot: all of a route's clients
+// would be on one node.
+func appendRoute(key []byte, route string) []byte {
+	if strings.IndexByte(route, '{') < 0 && strings.IndexByte(route, '%') < 0 { // no slot is named by '}' alone
+		return append(key, route...)
+	}
+	for _, b := range []byte(route) {
+		if b == '{' || b == '}' || b == '%' {
+			key = appendEncoded(key, b)
+		} else {
+			key = append(key, b)
+		}
+	}
+	return key
+}
+
 func (k *keys) appendClient(key []byte, c *gin.Context) []byte {
 	if k.scope == PathOnly {
 		return append(key, '*')
@@ -91,16 +108,16 @@ func (k *keys) appendClient(key []byte, c *gin.Context) []byte {
 const longestIdentity = 64
 
 // appendIdentity writes an identity in printable ASCII without a colon: percent-encoded (RFC 3986 §2.1) where it needs to
-// be, hashed where that is long.
+// be, hashed where that is long. Its braces stay: who wants some clients on one node of a cluster can say so.
 func appendIdentity(key []byte, identity string) []byte {
 	start := len(key)
 	key = append(key, "id="...)
 	for i := 0; i < len(identity) && len(key)-start <= len("id=")+longestIdentity; i++ {
-		if b := identity[i]; b > ' ' && b < 0x7f && b != ':' && b != '%' {
+		switch b := identity[i]; {
+		case b <= ' ', b >= 0x7f, b == ':', b == '%':
+			key = appendEncoded(key, b)
+		default:
 			key = append(key, b)
-		} else {
-			const digits = "0123456789ABCDEF"
-			key = append(key, '%', digits[b>>4], digits[b&15])
 		}
 	}
 	if len(key)-start <= len("id=")+longestIdentity {
@@ -110,35 +127,71 @@ func appendIdentity(key []byte, identity string) []byte {
 	return hex.AppendEncode(append(key[:start], "idh="...), sum[:])
 }
 
+func appendEncoded(key []byte, b byte) []byte {
+	const digits = "0123456789ABCDEF"
+	return append(key, '%', digits[b>>4], digits[b&15])
+}
+
 func (k *keys) appendAddress(key []byte, c *gin.Context) []byte {
-	address := k.address(c)
+	client := clientNetwork(k.address(c), k.ipv6Prefix)
 	switch {
-	case !address.IsValid():
+	case !client.IsValid():
 		return append(key, "unknown"...)
-	case address.Is6():
-		prefix, _ := address.Prefix(k.ipv6Prefix)
-		return prefix.AppendTo(key)
+	case client.Addr().Is4():
+		return client.Addr().AppendTo(key)
 	}
-	return address.AppendTo(key)
+	return client.AppendTo(key)
 }
 
 // address is the client's as Gin sees it, or the peer's where Gin returns something that is no address at all.
 func (k *keys) address(c *gin.Context) netip.Addr {
-	address := parseAddress(c.ClientIP())
+	text := c.ClientIP()
+	address := parseAddress(text)
 	if !address.IsValid() {
 		address = parseAddress(c.Request.RemoteAddr)
 	}
-	k.warnings.inspect(c, address)
+	k.forwarding.inspect(c, text, address)
 	return address
 }
 
 // parseAddress reads an address in any spelling, with or without a port. It returns the zero Addr for anything else.
 func parseAddress(text string) netip.Addr {
 	text = strings.TrimSpace(text)
-	address, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"))
-	if err != nil {
+	if len(text) < len("::") {
+		return netip.Addr{}
+	}
+	var address netip.Addr
+	switch inBrackets := text[0] == '['; {
+	case inBrackets && text[len(text)-1] == ']':
+		address, _ = netip.ParseAddr(text[1 : len(text)-1])
+	case inBrackets || strings.Count(text, ":") == 1:
 		withPort, _ := netip.ParseAddrPort(text)
 		address = withPort.Addr()
+	default:
+		address, _ = netip.ParseAddr(text)
 	}
 	return address.Unmap().WithZone("")
+}
+
+var (
+	nat64     = netip.MustParsePrefix("64:ff9b::/96")    // RFC 6052
+	siit      = netip.MustParsePrefix("::ffff:0:0:0/96") // RFC 7915
+	sixToFour = netip.MustParsePrefix("2002::/16")       // RFC 3056
+)
+
+// clientNetwork is what of an address is one client: an IPv4 address, also where a translator made an IPv6 one of it, or the
+// prefix of an IPv6 address, of which a 6to4 site has a whole /48. It is zero where the address is.
+func clientNetwork(address netip.Addr, ipv6Prefix int) netip.Prefix {
+	if nat64.Contains(address) || siit.Contains(address) {
+		bytes := address.As16()
+		address = netip.AddrFrom4([4]byte(bytes[12:]))
+	}
+	if address.Is4() {
+		return netip.PrefixFrom(address, address.BitLen())
+	}
+	if sixToFour.Contains(address) {
+		ipv6Prefix = min(ipv6Prefix, 48)
+	}
+	client, _ := address.Prefix(ipv6Prefix)
+	return client
 }

@@ -45,6 +45,23 @@ func TestKeyOfAnUnmatchedRoute(t *testing.T) {
 	assert.Equal(t, "ginlimit:1/3s:unmatched:ip=203.0.113.7", key)
 }
 
+// A key's slot is named by what is between its first braces (Redis Cluster specification, "Hash tags").
+func TestNoBracesOfARouteInAKey(t *testing.T) {
+	for route, want := range map[string]string{
+		"/users/{id}":     "/users/%7Bid%7D",
+		"/users/%7Bid%7D": "/users/%257Bid%257D",
+		"/a}b":            "/a}b",
+		"/50%/off":        "/50%25/off",
+		"/users/:id":      "/users/:id",
+	} {
+		var key string
+		r := newRouter()
+		r.GET(route, New(quiet, WithObserver(func(_ *gin.Context, d Decision) { key = d.Key })), ok)
+		request(r, "GET", strings.ReplaceAll(route, "%", "%25"), alice)
+		assert.Equal(t, "ginlimit:1/3s:"+want+":ip=203.0.113.7", key)
+	}
+}
+
 func TestPolicy(t *testing.T) {
 	for want, interval := range map[string]time.Duration{
 		"1/10s": 10 * time.Second, "1/90s": 90 * time.Second, "1/1m": time.Minute, "1/1h": time.Hour, "1/24h": 24 * time.Hour,
@@ -70,6 +87,16 @@ func TestAddressIsCanonical(t *testing.T) {
 		"[2001:db8::1]":                  "ip=2001:db8::/64",
 		"[2001:db8::1]:99":               "ip=2001:db8::/64",
 		"fe80::1%eth0":                   "ip=fe80::/64",
+		"64:ff9b::203.0.113.7":           "ip=203.0.113.7",
+		"64:ff9b::cb00:7108":             "ip=203.0.113.8",
+		"::ffff:0:203.0.113.7":           "ip=203.0.113.7",
+		"64:ff9b:0:0:1::203.0.113.7":     "ip=64:ff9b::/64",   // none of the translators' /96
+		"64:ff9b:1::203.0.113.7":         "ip=64:ff9b:1::/64", // RFC 8215 leaves open where the IPv4 address is
+		"2002:cb00:7107:1::1":            "ip=2002:cb00:7107::/48",
+		"2002:cb00:7107:9::1":            "ip=2002:cb00:7107::/48",
+		"2002:cb00:7108:1::1":            "ip=2002:cb00:7108::/48",
+		"::203.0.113.7":                  "ip=::/64", // IPv4-compatible, deprecated by RFC 4291: nobody's
+		"::1":                            "ip=::/64",
 		"any text":                       "ip=198.51.100.9",
 		"<nil>":                          "ip=198.51.100.9",
 		strings.Repeat("1", 100_000):     "ip=198.51.100.9",
@@ -91,6 +118,9 @@ func TestPeerAddressIsCanonical(t *testing.T) {
 		"[2001:db8::1]:1":        "ip=2001:db8::/64",
 		"[fe80::1%eth0]:1":       "ip=fe80::/64",
 		"[::ffff:203.0.113.7]:1": "ip=203.0.113.7",
+		"[64:ff9b::cb00:7107]:1": "ip=203.0.113.7",
+		"[64:ff9b::cb00:7108]:1": "ip=203.0.113.8",
+		"[2002:cb00:7107:9::]:1": "ip=2002:cb00:7107::/48",
 		"":                       "ip=unknown",
 		"@":                      "ip=unknown",
 		"pipe":                   "ip=unknown",
@@ -106,6 +136,10 @@ func TestIPv6Prefix(t *testing.T) {
 		from := func(req *http.Request) { req.RemoteAddr = "[2001:db8:1:2::3]:1" }
 		assert.Equal(t, want, clientOf(keyOf(t, newRouter(), from, WithIPv6Prefix(bits))))
 	}
+	for bits, want := range map[int]string{32: "ip=2002:cb00::/32", 48: "ip=2002:cb00:7107::/48", 128: "ip=2002:cb00:7107::/48"} {
+		from := func(req *http.Request) { req.RemoteAddr = "[2002:cb00:7107:9::3]:1" }
+		assert.Equal(t, want, clientOf(keyOf(t, newRouter(), from, WithIPv6Prefix(bits))), "a 6to4 site has a whole /48")
+	}
 }
 
 func TestIdentity(t *testing.T) {
@@ -115,6 +149,8 @@ func TestIdentity(t *testing.T) {
 		"a b":                    "id=a%20b",
 		"a:b%":                   "id=a%3Ab%25",
 		"ü\n":                    "id=%C3%BC%0A",
+		"DEL\x7f~":               "id=DEL%7F~",
+		"{a}":                    "id={a}",
 		strings.Repeat("a", 64):  "id=" + strings.Repeat("a", 64),
 		strings.Repeat("a", 65):  "idh=635361c48bb9eab14198e76ea8ab7f1a41685d6ad62aa9146d301d4f17eb0ae0",
 		strings.Repeat("ü", 11):  "idh=", // 66 bytes once it is encoded
@@ -163,19 +199,31 @@ func TestOnAUnixSocket(t *testing.T) {
 func FuzzKey(f *testing.F) {
 	for _, seed := range []string{"ada", "a:b", "a%3Ab", "*", "ip=1.2.3.4", "x:ip=1.2.3.4", "\x00\xff", strings.Repeat("z", 70)} {
 		f.Add("/pay", seed, "203.0.113.7", "/pay:ip=1", "bob", "::1")
+		f.Add("/{"+seed+"}", seed, "1.2.3.4", "/%7B"+seed+"%7D", "{"+seed+"}", "64:ff9b::102:304")
 		f.Add("/a", seed, seed, "/a:id=b", seed+":*", "1.2.3.4")
 	}
 	f.Fuzz(func(t *testing.T, route1, identity1, address1, route2, identity2, address2 string) {
 		type parts struct{ policy, route, client string }
 		seen := map[string]parts{}
+		clients := map[[2]string]string{}
+		for _, identity := range []string{"", identity1, identity2} {
+			for _, address := range []string{address1, address2} {
+				client := fuzzedClient(identity, address)
+				assertClient(t, client)
+				clients[[2]string{identity, address}] = client
+			}
+		}
 		for _, route := range []string{"/" + route1, "/" + route2, "unmatched", "*"} {
 			for _, identity := range []string{"", identity1, identity2} {
 				for _, address := range []string{address1, address2} {
+					client := clients[[2]string{identity, address}]
 					for _, policy := range []string{"1/10s", "10/1s"} {
 						head := "p:" + policy + ":"
-						client := fuzzedClient(identity, address)
-						assertClient(t, client)
-						key := head + route + ":" + client
+						key := string(appendRoute([]byte(head), route)) + ":"
+						if strings.Contains(key, "{") {
+							t.Fatalf("%q puts all clients in one slot", key)
+						}
+						key += client
 						now := parts{policy, route, client}
 						if before, found := seen[key]; found && before != now {
 							t.Fatalf("%q stands for %q and %q", key, before, now)

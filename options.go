@@ -137,7 +137,7 @@ func WithIdentity(identity func(*gin.Context) string) Option {
 }
 
 // WithIPv6Prefix sets how many leading bits of an IPv6 address are the client, 64 by default: one household or server
-// holds a whole /64. 128 tells single addresses apart.
+// holds a whole /64. 128 tells single addresses apart. A 6to4 site (RFC 3056) is never more than its /48.
 //
 // Wrong: outside 1–128, and any with WithScope(PathOnly).
 func WithIPv6Prefix(bits int) Option {

@@ -87,10 +87,15 @@ func Example_failedLogins() {
 		ginlimit.WithRefund(succeeded))
 	byUser := ginlimit.New(ginlimit.WithPrefix("login-user"), ginlimit.WithLimit(2), ginlimit.WithInterval(time.Hour),
 		ginlimit.WithRefund(succeeded),
-		ginlimit.WithIdentity(func(c *gin.Context) string { return c.PostForm("user") }))
+		ginlimit.WithIdentity(func(c *gin.Context) string {
+			return strings.ToLower(strings.TrimSpace(c.PostForm("user")))
+		}))
 	r.POST("/login", byIP, byUser, logIn)
-	for _, password := range []string{"right", "right", "right", "wrong", "wrong", "right"} {
-		send(r, "/login?user=ada&password="+password)
+	for _, form := range []string{
+		"user=ada&password=right", "user=ada&password=right", "user=ada&password=right",
+		"user=ada&password=wrong", "user=Ada+&password=wrong", "user=ADA&password=right",
+	} {
+		send(r, "/login?"+form)
 	}
 	// Output:
 	// 200 hello

@@ -32,7 +32,9 @@ func (l *log) Write(p []byte) (int, error) {
 	return l.buf.Write(p)
 }
 
-func (l *log) option() Option { return WithLogger(slog.New(slog.NewJSONHandler(l, nil))) }
+func newLogger(l *log) *slog.Logger { return slog.New(slog.NewJSONHandler(l, nil)) }
+
+func (l *log) option() Option { return WithLogger(newLogger(l)) }
 
 // entries returns the log lines so far.
 func (l *log) entries() (entries []map[string]any) {
@@ -123,6 +125,11 @@ func TestGL1(t *testing.T) {
 		"every IPv4 peer":           {proxies("0.0.0.0/0"), nil, []string{"GL1"}},
 		"every IPv6 peer":           {proxies("::/0"), nil, []string{"GL1"}},
 		"nobody":                    {proxies(), nil, nil},
+		"documentation addresses":   {proxies("192.0.2.0/24"), nil, nil}, // httptest's peers
+		"two such networks":         {proxies("192.0.2.0/24", "2001:db8::/32"), nil, nil},
+		"another's header":          {func(r *gin.Engine) { r.RemoteIPHeaders = []string{"True-Client-IP"} }, nil, []string{"GL1"}},
+		"a platform, and all peers": {func(r *gin.Engine) { r.TrustedPlatform = "X-Real-IP" }, nil, []string{"GL1"}},
+		"a platform, and no peers":  {func(r *gin.Engine) { proxies()(r); r.TrustedPlatform = "X-Real-IP" }, nil, nil},
 		"private networks":          {proxies("10.0.0.0/8", "fd00::/8"), nil, nil},
 		"no forwarding":             {func(r *gin.Engine) { r.ForwardedByClientIP = false }, nil, nil},
 		"the IP does not count":     {func(*gin.Engine) {}, []Option{WithScope(PathOnly)}, nil},
@@ -176,7 +183,11 @@ func TestGL4(t *testing.T) {
 		"a client far away forges":          {proxies(), alice, []string{"X-Forwarded-For", "203.0.113.1"}, nil},
 		"no forwarding header":              {proxies(), "10.1.2.3:1", nil, nil},
 		"a trusted proxy":                   {proxies("10.1.2.3"), "10.1.2.3:1", []string{"X-Forwarded-For", "203.0.113.1"}, nil},
-		"a trusted proxy says nonsense":     {proxies("10.1.2.3"), "10.1.2.3:1", []string{"X-Forwarded-For", "nonsense"}, nil},
+		"a trusted proxy says nonsense":     {proxies("10.1.2.3"), "10.1.2.3:1", []string{"X-Forwarded-For", "nonsense"}, []string{"GL9"}},
+		"a proxy in a carrier's network":    {proxies(), "100.64.0.2:1", []string{"X-Forwarded-For", "203.0.113.1"}, []string{"GL4"}},
+		"a link-local proxy":                {proxies(), "[fe80::1%eth0]:1", []string{"X-Forwarded-For", "203.0.113.1"}, []string{"GL4"}},
+		"a platform's proxy":                {proxies(), "10.1.2.3:1", []string{"Fly-Client-IP", "203.0.113.1"}, []string{"GL4"}},
+		"an empty header":                   {proxies(), "10.1.2.3:1", []string{"X-Forwarded-For", ""}, nil},
 		"a trusted proxy names only itself": {proxies("10.1.2.3"), "10.1.2.3:1", []string{"X-Forwarded-For", "10.1.2.3"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -23,8 +23,8 @@ func TestVictim(t *testing.T) {
 	}
 	running, paused := Start(t), Start(t)
 	paused.Pause()
-	_, _ = os.Stdout.WriteString("PIDS " + strconv.Itoa(running.guard.pid) +
-		" " + strconv.Itoa(paused.guard.pid) + "\n")
+	_, _ = os.Stdout.WriteString("PIDS " + strconv.Itoa(running.guard.PID()) +
+		" " + strconv.Itoa(paused.guard.PID()) + "\n")
 	select {}
 }
 

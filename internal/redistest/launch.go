@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/ginlimit/ginlimit/internal/guard"
 )
 
 // launch starts the process and waits until it answers. It returns false when
@@ -13,7 +15,7 @@ import (
 func (s *Server) launch() bool {
 	s.tb.Helper()
 	_ = os.Remove(s.logFile()) // or the last run's "ready" would count
-	g, err := startGuarded(s.dir, s.command()...)
+	g, err := guard.Start(s.dir, s.command()...)
 	if err != nil {
 		s.tb.Fatalf("cannot start redis-server: %v", err)
 	}
@@ -55,7 +57,7 @@ func answers(addr string) bool {
 	return err == nil && (first[0] == '+' || first[0] == '-')
 }
 
-func (s *Server) logFile() string { return filepath.Join(s.dir, logName) }
+func (s *Server) logFile() string { return filepath.Join(s.dir, guard.LogName) }
 
 func (s *Server) log() string {
 	text, _ := os.ReadFile(s.logFile()) // not there yet: nothing printed

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/ginlimit/ginlimit/internal/guard"
 )
 
 // Server is one redis-server process on a port and in a directory of its own,
@@ -21,7 +23,7 @@ type Server struct {
 	admin *redis.Client
 
 	mu    sync.Mutex
-	guard *guard // nil while the server is not running
+	guard *guard.Process // nil while the server is not running
 }
 
 // Start runs a redis-server until the test ends and returns when it answers.
@@ -70,7 +72,7 @@ func (s *Server) signal(what string, send func(pid int) error) {
 	if s.guard == nil {
 		s.tb.Fatalf("cannot %s redis-server %s: it is not running", what, s.Addr())
 	}
-	if err := send(s.guard.pid); err != nil {
+	if err := send(s.guard.PID()); err != nil {
 		s.tb.Fatalf("cannot %s redis-server %s: %v", what, s.Addr(), err)
 	}
 }
@@ -85,7 +87,7 @@ func (s *Server) Kill() {
 
 func (s *Server) kill() {
 	if s.guard != nil {
-		s.guard.kill()
+		s.guard.Kill()
 		s.guard = nil
 	}
 }

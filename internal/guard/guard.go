@@ -1,4 +1,5 @@
-package redistest
+// Package guard runs a program that cannot outlive the test which started it.
+package guard
 
 import (
 	"bufio"
@@ -8,8 +9,8 @@ import (
 	"strings"
 )
 
-// logName is the file in a server's directory that holds what it printed.
-const logName = "server.log"
+// LogName is the file in a program's directory that holds what it printed.
+const LogName = "server.log"
 
 // guardScript runs a command until standard input ends. The test process holds
 // the other end of that pipe, so the kernel closes it however the test process
@@ -19,20 +20,21 @@ const logName = "server.log"
 // Signals are ignored because they reach the whole group: an interrupt, or the
 // SIGHUP the kernel sends to an orphaned group with a stopped (paused) member.
 const guardScript = `trap '' HUP INT QUIT TERM
-"$@" </dev/null >` + logName + ` 2>&1 &
+"$@" </dev/null >` + LogName + ` 2>&1 &
 echo $!
 read -r line
 kill -9 $!
 wait $!`
 
-// guard is a running process that cannot outlive this one.
-type guard struct {
+// Process is a running program that cannot outlive this one.
+type Process struct {
 	shell *exec.Cmd
 	stdin io.Closer
 	pid   int // of the guarded command, not of the shell
 }
 
-func startGuarded(dir string, command ...string) (*guard, error) {
+// Start runs a command in a directory.
+func Start(dir string, command ...string) (*Process, error) {
 	shell := exec.Command("sh", append([]string{"-c", guardScript, "guard"}, command...)...)
 	shell.Dir = dir
 	stdin, err := shell.StdinPipe()
@@ -47,20 +49,23 @@ func startGuarded(dir string, command ...string) (*guard, error) {
 		return nil, err
 	}
 
-	g := &guard{shell: shell, stdin: stdin}
+	g := &Process{shell: shell, stdin: stdin}
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err == nil {
 		g.pid, err = strconv.Atoi(strings.TrimSpace(line))
 	}
 	if err != nil {
-		g.kill()
+		g.Kill()
 		return nil, err
 	}
 	return g, nil
 }
 
-// kill ends the command with SIGKILL and returns when it is reaped.
-func (g *guard) kill() {
+// PID is the command's process id.
+func (g *Process) PID() int { return g.pid }
+
+// Kill ends the command with SIGKILL and returns when it is reaped.
+func (g *Process) Kill() {
 	_ = g.stdin.Close()
 	_ = g.shell.Wait() // reports the kill as an error
 }
