@@ -15,10 +15,11 @@ type Call struct {
 	// Repeated says, once the call was answered, that it was sent more than once: Redis may have run it before.
 	Repeated bool
 
-	node *Node
-	ctx  context.Context
-	trip *trip         // that carries it; guarded by its node
-	done chan struct{} // has an element once a call that somebody waits for is over
+	node  *Node
+	ctx   context.Context
+	trip  *trip         // that carries it; guarded by its node
+	until int64         // its request waits, where one does
+	done  chan struct{} // has an element once a call that somebody waits for is over
 
 	mu    sync.Mutex
 	state state

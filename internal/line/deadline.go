@@ -2,7 +2,6 @@ package line
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -11,47 +10,32 @@ import (
 
 // deadline is an instant that many wait for.
 type deadline struct {
-	at     time.Time
-	passed chan struct{} // closed then
-	stale  int64         // from this instant on, a later one is needed
+	instant int64
+	at      time.Time
+	passed  chan struct{} // closed then
 }
 
-func newDeadline(d time.Duration, now int64) *deadline {
-	made := &deadline{time.Now().Add(d), make(chan struct{}), clock.After(now, d/10)}
-	time.AfterFunc(d, func() { close(made.passed) })
-	return made
-}
-
-// deadlines gives requests that start to wait within the same tenth of their timeout one deadline, because a timer for each
-// takes a tenth of a busy machine.
+// deadlines gives those whose waits end within the same tenth of a wait one deadline, because a timer for each takes a tenth
+// of a busy machine.
 type deadlines struct {
-	latest sync.Map // of durations to *atomic.Pointer[deadline]
-	kinds  atomic.Int32
+	latest [8]atomic.Pointer[deadline]
+	next   atomic.Uint32
 }
 
-// mostKinds bounds the timeouts that are remembered. A process has few; what is left of one may be anything.
-const mostKinds = 64
-
-func (d *deadlines) in(wait time.Duration, isTimeout bool) *deadline {
+// in returns a deadline for a wait that begins now: after it at the latest, and after nine tenths of it at the soonest.
+func (d *deadlines) in(wait time.Duration) *deadline {
 	now := clock.Now()
-	if !isTimeout {
-		return newDeadline(wait, now)
-	}
-	place, found := d.latest.Load(wait)
-	if !found {
-		if d.kinds.Load() >= mostKinds {
-			return newDeadline(wait, now)
+	end := clock.After(now, wait)
+	soonest := end - int64(wait/10)
+	for i := range d.latest {
+		if known := d.latest[i].Load(); known != nil && soonest <= known.instant && known.instant <= end {
+			return known
 		}
-		d.kinds.Add(1)
-		place, _ = d.latest.LoadOrStore(wait, new(atomic.Pointer[deadline]))
 	}
-	latest := place.(*atomic.Pointer[deadline])
-	current := latest.Load()
-	if current == nil || now >= current.stale {
-		current = newDeadline(wait, now)
-		latest.Store(current)
-	}
-	return current
+	made := &deadline{end, time.Now().Add(wait), make(chan struct{})}
+	time.AfterFunc(wait, func() { close(made.passed) })
+	d.latest[d.next.Add(1)%uint32(len(d.latest))].Store(made)
+	return made
 }
 
 // limited is a request's context with another deadline. It keeps the request's values, for tracing, and drops its

@@ -29,7 +29,6 @@ type Node struct {
 	took     time.Duration // the last round trip
 	nearby   bool          // a single command has gone through since the last one failed
 	health   health
-	lastErr  error  // of the last round trip that failed
 	owed     []owed // what is to be told once the node answers again
 }
 
@@ -54,7 +53,8 @@ func (n *Node) Do(ctx context.Context, c *Call, wait time.Duration, whole bool) 
 	if n.health.away {
 		return n.probe(c)
 	}
-	until := n.line.deadlines.in(wait, whole)
+	until := n.line.deadlines.in(wait)
+	c.until = until.instant
 	if !n.mayGo() {
 		c.done = make(chan struct{}, 1)
 		n.queue = append(n.queue, c)
@@ -156,10 +156,7 @@ func (n *Node) await(c *Call, until *deadline, whole bool) error {
 // answered gets a second, because connecting takes several round trips.
 func (n *Node) leftWaiting(c *Call, whole bool) error {
 	n.mu.Lock()
-	err := n.lastErr
-	if err == nil {
-		err = errNoAnswer
-	}
+	err := n.cause(errNoAnswer)
 	if !whole {
 		n.mu.Unlock()
 		return err
@@ -182,6 +179,14 @@ func (n *Node) leftWaiting(c *Call, whole bool) error {
 		n.line.start(n, next)
 	}
 	return err
+}
+
+// cause is why a command wasn't answered in time: because no connection could be made, where that is so.
+func (n *Node) cause(late error) error {
+	if err := n.server.refused.Load(); err != nil {
+		return *err
+	}
+	return late
 }
 
 // failed counts a round trip. Where the node is away from now on, it returns the calls that nobody shall wait for.
@@ -231,7 +236,7 @@ func (n *Node) next() *trip {
 		most = 1
 	}
 	var calls []*Call
-	calls, n.queue = pick(queued, most)
+	calls, n.queue = pick(queued, most, clock.Now())
 	if len(calls) == 0 {
 		return nil
 	}
@@ -242,13 +247,13 @@ func (n *Node) next() *trip {
 const mostOfAKey = 8
 
 // pick takes calls from a queue, and leaves out those that nobody waits for.
-func pick(queued []*Call, most int) (calls, rest []*Call) {
+func pick(queued []*Call, most int, now int64) (calls, rest []*Call) {
 	var few map[string]int
 	for i, c := range queued {
 		if len(calls) == most {
 			return calls, append(rest, queued[i:]...)
 		}
-		if c.isLeft() {
+		if c.until > 0 && c.until <= now { // its request leaves
 			continue
 		}
 		if c.Few {

@@ -18,6 +18,7 @@ type server struct {
 	connected atomic.Int64           // connections made
 	known     atomic.Int64           // of these, when it was asked last who it is
 	id        atomic.Pointer[string]
+	refused   atomic.Pointer[error] // why the last attempt to connect failed
 }
 
 // watch notices a client's connections from now on. Those it has already count as new.
@@ -32,7 +33,11 @@ func (s *server) isNew() bool { return s.connected.Load() != s.known.Load() }
 func (s *server) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := next(ctx, network, addr)
-		if err == nil && conn != nil {
+		switch {
+		case err != nil:
+			s.refused.Store(&err)
+		case conn != nil:
+			s.refused.Store(nil)
 			address := conn.RemoteAddr().String()
 			s.address.Store(&address)
 			s.connected.Add(1)

@@ -85,7 +85,7 @@ func (t *topology) meet(client *redis.Client) *Node {
 	if !t.asking.Swap(true) {
 		go func() { // to know who serves no longer: who comes back is new
 			defer t.asking.Store(false)
-			_ = t.ask(&limited{t.line.deadlines.in(timeToConnect, true), context.Background()})
+			_ = t.ask(&limited{t.line.deadlines.in(timeToConnect), context.Background()})
 		}()
 	}
 	return (*t.known.Load())[client]

@@ -49,7 +49,7 @@ func (n *Node) lead(t *trip, c *Call, until *deadline, whole bool) error {
 // carry makes a trip on a goroutine of the line, and those that follow from it.
 func (n *Node) carry(t *trip) {
 	for t != nil {
-		until := n.line.deadlines.in(timeToConnect, true)
+		until := n.line.deadlines.in(timeToConnect)
 		ctx := context.Background()
 		if len(t.calls) == 1 {
 			ctx = t.calls[0].ctx
@@ -70,6 +70,9 @@ func (n *Node) carry(t *trip) {
 func (n *Node) run(ctx context.Context, t *trip) (again *trip) {
 	n.send(ctx, t.calls)
 	failure, succeeded := outcome(t.calls)
+	if errors.Is(failure, context.DeadlineExceeded) {
+		failure = n.cause(errNoAnswer)
+	}
 	if failure == nil || succeeded {
 		n.checkServer(ctx)
 	}
@@ -86,7 +89,6 @@ func (n *Node) run(ctx context.Context, t *trip) (again *trip) {
 		n.nearby = false
 		tired = n.failed(now, failure)
 	}
-	n.lastErr = failure
 	owed := n.owed
 	if failure == nil {
 		n.owed = nil
@@ -118,7 +120,7 @@ func (n *Node) run(ctx context.Context, t *trip) (again *trip) {
 		err := c.failure()
 		if err != nil {
 			n.unsure.Store(now)
-			err = sentOrNot(err)
+			err = n.told(err)
 		}
 		c.end(err)
 	}
@@ -307,8 +309,11 @@ func isBroken(err error) bool {
 		errors.Is(err, syscall.EPIPE) || errors.As(err, &op) && op.Op != "dial" && !op.Timeout()
 }
 
-// sentOrNot tells the errors of a command that was never sent.
-func sentOrNot(err error) error {
+// told is what its request is told of a command without an answer.
+func (n *Node) told(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return n.cause(errNoAnswer)
+	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrPoolExhausted) ||
 		errors.Is(err, redis.ErrClosed) || errors.Is(err, os.ErrNotExist) {
