@@ -15,6 +15,16 @@ type Mark struct {
 	Asked int64  // the instant at which it was asked for
 	Limit int64  // marks that may be alive at once, for this request's client
 	Cost  int64  // marks that this request leaves, all or none; at least 1 and at most the limit
+
+	place   place    // where it lies in this process's memory
+	inRedis inGroups // where it lies in Redis, for a limit over 127
+}
+
+// A place is what an undo needs to tell a mark from the others under its key.
+type place struct {
+	serial uint32 // of its first slot
+	group  uint32 // where marks are in groups: the number of its own among its slot's
+	marks  int64  // that it left; 0: none, or taken back
 }
 
 // NewToken returns a random integer, which takes less of Redis than a string.
@@ -26,10 +36,13 @@ type Policy struct {
 	Interval time.Duration
 }
 
-// mostSingle is the highest limit whose marks are kept one by one; above, they are kept in groups.
-const mostSingle = 127
+// MostSingle is the highest limit whose marks are kept one by one; above, they are kept in groups.
+const MostSingle = 127
 
-func (p Policy) grouped() bool { return p.Limit == 0 || p.Limit > mostSingle }
+// MostLimit is the highest limit and cost: what a number in a script holds exactly.
+const MostLimit = 1<<53 - 1
+
+func (p Policy) grouped() bool { return p.Limit == 0 || p.Limit > MostSingle }
 
 // Terms are what a request asks under.
 type Terms struct {
@@ -37,6 +50,11 @@ type Terms struct {
 	Open  bool          // where it can't, the request is let through anyway
 	Wait  time.Duration // how long Redis may hold it up, now
 	Whole bool          // Wait is the whole timeout: if it runs out, that says something about Redis
+	Mine  bool          // this request may have left a mark under this key through another client
+
+	Refresh bool  // the key was full lately, so a mark is probably in the way
+	Full    int64 // until this instant the request is known to be denied, by a denial that is remembered
+	Failed  error // Redis isn't asked: the request whose answer this one waited for has got none
 }
 
 // Answer is what a store says to a request.
@@ -64,8 +82,15 @@ type Verdict struct {
 	Held      bool          // the request holds marks of its own
 	Remaining int64         // marks that this client may still leave now
 	Wait      time.Duration // until this cost could pass, where it was refused or nothing remains
+	Lasts     time.Duration // for how long that is sure, from before Redis was asked
 	Err       error         // why Redis could not answer, where it could not
 	Crowded   bool          // the capacity is reached, so a live mark was given up
+
+	endless bool // the mark in the way had no end, or one beyond the interval
+}
+
+func refused(wait time.Duration, source Source) Verdict {
+	return Verdict{Answer: Refused, Source: source, Wait: wait}
 }
 
 // A store keeps marks. Stores are wrapped around each other: denials, around outages, around Redis.

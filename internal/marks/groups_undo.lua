@@ -1,0 +1,18 @@
+-- Takes a request's own marks back, and no others. ARGV: token, cost, generation, group.
+local cost, number = tonumber(ARGV[2]), tonumber(ARGV[4])
+local place = number - (group - closed) -- in the list
+if not header or generation ~= ARGV[3] or place < 0 or known == '0' then
+  return 0 -- deleted, expired, or taken back before
+end
+total = total - cost
+if number == group then
+  marks = marks - cost
+elseif place == 0 then
+  held = held - cost
+else
+  local since, count = at(place)
+  redis.call('LSET', key, place, string.format('%.0f %.0f', since, count - cost))
+end
+remember(0)
+redis.call('LSET', key, -1, encode())
+return 1
