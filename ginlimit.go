@@ -8,123 +8,173 @@ package ginlimit
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/ginlimit/ginlimit/internal/clock"
+	"github.com/ginlimit/ginlimit/internal/marks"
 )
 
-// New returns a middleware for a route or a group of routes. Without options it lets each client through each route
-// once per 3 seconds and keeps its marks in this process's memory.
+// New returns a middleware for a route or a group of routes: NewLimiter(opts...).Handle. Without options it lets each
+// client through each route once per 3 seconds and keeps its marks in this process's memory.
 //
 // A wrong option panics here, never later, with one sentence that begins with "ginlimit: " and names the option and its
 // value. New starts no goroutine and needs no Close. Limiters share marks where their prefix, policy (limit and
-// interval), scope and Redis client are the same.
-func New(opts ...Option) gin.HandlerFunc {
-	return newLimiter(newConfig(opts)).handle
+// interval), scope and Redis client are the same. New belongs to set-up: marks in memory end with their limiter.
+func New(opts ...Option) gin.HandlerFunc { return NewLimiter(opts...).Handle }
+
+// NewLimiter returns a limiter, whose Handle is the middleware. It panics as New does.
+func NewLimiter(opts ...Option) *Limiter {
+	cfg := newConfig(opts)
+	l := &Limiter{config: cfg, warnings: &warnings{logger: cfg.logger, policy: cfg.prefix, failure: cfg.failure}}
+	l.keys = newKeys(cfg, l.warnings)
+	policy := marks.Policy{Limit: int64(cfg.limit), Interval: cfg.interval}
+	if cfg.limitFunc != nil {
+		policy.Limit = 0
+	}
+	if cfg.client == nil {
+		l.marks = marks.InMemory(policy, cfg.capacity)
+	} else {
+		l.marks = marks.In(cfg.client, l.keys.head+cfg.scope.String(), policy, cfg.capacity)
+	}
+	return l
 }
 
-// Outcome is what a limiter decided.
-type Outcome int
-
-const (
-	Allowed     Outcome = iota // the request goes on
-	Denied                     // 429: the limit's worth of marks is alive
-	Unavailable                // 503: Redis could not answer and the failure mode is FailClosed
-)
-
-// String returns "allowed", "denied" or "unavailable".
-func (o Outcome) String() string {
-	return name(int(o), "allowed", "denied", "unavailable")
-}
-
-// Source is where a decision comes from.
-type Source int
-
-const (
-	Redis  Source = iota // Redis answered
-	Memory               // this process's own marks, or the failure mode
-	Cache                // a denial by Redis that this process remembered
-)
-
-// String returns "redis", "memory" or "cache".
-func (s Source) String() string {
-	return name(int(s), "redis", "memory", "cache")
-}
-
-// Decision is what a limiter decided about one request, for WithDenied and WithObserver.
-type Decision struct {
-	Outcome    Outcome
-	Policy     string        // the prefix: which limiter this was
-	Key        string        // the marks' key, as in Redis
-	Limit      int           // marks that may be alive at once
-	Interval   time.Duration // how long a mark lives
-	Remaining  int           // requests that this client may still make now
-	RetryAfter time.Duration // until a request could pass again where Remaining is 0, else 0
-	Source     Source
-	DryRun     bool  // Outcome is what would have happened
-	Err        error // why Redis could not answer, where it could not
-}
-
-type limiter struct {
+// A Limiter lets each client through once per interval. It is safe for any number of requests at once.
+type Limiter struct {
 	config
 	keys     *keys
-	store    store
+	marks    *marks.Set
 	delays   delays
 	warnings *warnings
 }
 
-// newLimiter composes the stores: remembered denials, in front of the failure mode, around Redis within its deadline;
-// or this process's marks alone.
-func newLimiter(cfg config) *limiter {
-	w := &warnings{logger: cfg.logger, policy: cfg.prefix}
-	l := &limiter{config: cfg, keys: newKeys(cfg, w), warnings: w}
-	if cfg.client == nil {
-		l.store = newMemory(cfg, w)
-		return l
+// Handle is the middleware: it lets the request go on, or answers 429 (503 where Redis can't answer and the failure mode is
+// FailClosed) and aborts the chain. A request is counted once by the same marks, however often it meets them.
+func (l *Limiter) Handle(c *gin.Context) {
+	n := noteOf(c)
+	a := l.question(c, n)
+	switch known := n.of(a); {
+	case a.settled:
+	case known != nil:
+		l.repeat(known, a)
+		a = known
+	default:
+		n = l.take(c, n, a)
 	}
-	l.store = newDenials(cfg, newOutage(cfg, w, withinDeadline(cfg, w, newRedisMarks(cfg))))
-	return l
-}
-
-func (l *limiter) handle(c *gin.Context) {
-	m := newMark(l.keys.of(c))
-	if isDecided(c, m) {
-		l.warnings.mountedTwice(m.key)
-		return
-	}
-	ctx := c.Request.Context()
-	v := l.store.take(ctx, m)
-	d := l.decision(m, v)
-	if l.observe != nil {
-		l.observe(c, d)
-	}
-	if l.headers && !d.DryRun {
-		writeRateLimit(c, d)
+	d := l.decide(a)
+	if a.isNews(d) {
+		l.tell(c, d)
 	}
 	if d.Outcome != Allowed && !d.DryRun {
 		l.deny(c, d)
 		return
 	}
-	setDecided(c, m)
-	if l.refund != nil && v.held {
-		l.offerRefund(c, ctx, m)
+	offers := l.refund != nil && a.verdict.Held && !a.refunds
+	a.refunds, a.failure = a.refunds || offers, l.failure
+	n = n.remember(c, a)
+	if offers {
+		l.offerRefund(c, n, a)
 	}
 }
 
-func (l *limiter) decision(m mark, v verdict) Decision {
-	d := Decision{
-		Outcome: v.outcome, Policy: l.prefix, Key: m.key, Limit: l.limit, Interval: l.interval,
-		Remaining: v.remaining, Source: v.source, DryRun: l.dryRun, Err: v.err,
+// Peek returns what a further request like this one would get now, by this limiter alone. It leaves no mark, writes nothing
+// to Redis and observes nothing; what it waits for Redis counts as this request's wait.
+func (l *Limiter) Peek(c *gin.Context) Decision {
+	n := noteOf(c)
+	a := l.question(c, n)
+	if !a.settled {
+		a.verdict = l.marks.Peek(c.Request.Context(), &a.mark, l.terms(n, a))
+		n.wait(c, a)
+		l.warn(a.verdict)
 	}
-	if d.Remaining == 0 {
-		d.RetryAfter = v.wait
+	return l.decide(a)
+}
+
+// Forget takes all marks under a Decision's Key away, so that this client is let through again: at once in this process,
+// within a second in others, which remember denials, and after an interval in a process whose own marks decide because Redis
+// was away. It returns an error for what is no key of this limiter, and Redis's error where that couldn't be told. It waits
+// until ctx's deadline, or where there is none for the timeout.
+func (l *Limiter) Forget(ctx context.Context, key string) error {
+	if !l.keys.own(key) {
+		return fmt.Errorf("ginlimit: Forget(%.200q): is no key of this limiter, whose keys begin with %q", key, l.keys.head)
 	}
-	return d
+	wait := l.timeout
+	if deadline, has := ctx.Deadline(); has {
+		wait = time.Until(deadline)
+	}
+	m := &marks.Mark{Key: key, Hash: hash(key), Asked: clock.Now()}
+	return l.marks.Forget(ctx, m, marks.Terms{Wait: wait, Whole: wait >= l.timeout})
+}
+
+// question is what a request asks for, and the answer where that needs no marks: a limit that lets nothing through, and a
+// cost that leaves none or too many.
+func (l *Limiter) question(c *gin.Context, n *note) *answer {
+	key := l.keys.of(c)
+	a := &answer{set: l.marks, mark: marks.Mark{Key: key, Hash: hash(key), Limit: int64(l.limit), Cost: 1}}
+	m := &a.mark
+	if l.cost != nil {
+		m.Cost = min(int64(l.cost(c)), marks.MostLimit)
+	}
+	if l.limitFunc != nil {
+		m.Limit = min(int64(l.limitFunc(c)), marks.MostLimit)
+	}
+	switch {
+	case m.Limit < 1 || m.Cost > m.Limit:
+		a.verdict = marks.Verdict{Answer: marks.Refused, Source: marks.Memory, Wait: l.interval}
+		a.settled = true
+	case m.Cost < 1:
+		a.verdict = marks.Verdict{Answer: marks.Granted, Source: marks.Memory, Remaining: m.Limit}
+		a.settled = true
+	}
+	m.Token = n.tokenOr(marks.NewToken)
+	m.Asked = clock.Now()
+	return a
+}
+
+// take asks for the mark.
+func (l *Limiter) take(c *gin.Context, n *note, a *answer) *note {
+	a.verdict = l.marks.Take(c.Request.Context(), &a.mark, l.terms(n, a))
+	l.warn(a.verdict)
+	return n.wait(c, a)
+}
+
+// repeat is for a request that has met the same marks before, maybe in a limiter with another failure mode.
+func (l *Limiter) repeat(known, now *answer) {
+	if known.dryRun == l.dryRun && known.failure == l.failure && known.refunds == (l.refund != nil) ||
+		known.mark.Cost != now.mark.Cost || known.mark.Limit != now.mark.Limit {
+		l.warnings.mountedTwice(now.mark.Key)
+	}
+	if known.verdict.Answer == marks.Unanswered && l.failure == FailLocal {
+		known.verdict = l.marks.TakeLocally(&known.mark, known.verdict.Err)
+	}
+}
+
+// terms are what is left of this request's wait, and what holds where Redis can't answer.
+func (l *Limiter) terms(n *note, a *answer) marks.Terms {
+	waited := n.waited()
+	return marks.Terms{
+		Local: l.failure == FailLocal, Open: l.failure == FailOpen,
+		Wait: l.timeout - waited, Whole: waited <= l.timeout/10, Mine: n.has(a),
+	}
+}
+
+// tell is for those who watch: observers and headers.
+func (l *Limiter) tell(c *gin.Context, d Decision) {
+	for _, observe := range l.observers {
+		observe(c, d)
+	}
+	if l.headers && !d.DryRun {
+		writeRateLimit(c, d)
+	}
 }
 
 // deny sets the status and aborts before the denied function runs, so that it can neither forget nor run the handlers.
-func (l *limiter) deny(c *gin.Context, d Decision) {
+func (l *Limiter) deny(c *gin.Context, d Decision) {
 	status := http.StatusTooManyRequests
 	if d.Outcome == Unavailable {
 		status = http.StatusServiceUnavailable
@@ -141,23 +191,27 @@ func (l *limiter) deny(c *gin.Context, d Decision) {
 
 // offerRefund runs the handlers and asks for a refund. A panic in them passes by here, and a client that has hung up is
 // not asked for: the mark stays, or repeating a heavy call would be free for whoever disconnects.
-func (l *limiter) offerRefund(c *gin.Context, ctx context.Context, m mark) {
+func (l *Limiter) offerRefund(c *gin.Context, n *note, a *answer) {
+	ctx := c.Request.Context()
 	c.Next()
-	if ctx.Err() == nil && l.refund(c) {
-		// A failure is the store's to count and to report; the response stays as the handlers made it.
-		_ = l.store.undo(ctx, m)
+	if errors.Is(ctx.Err(), context.Canceled) || !l.refund(c) {
+		return
 	}
+	began := clock.Now()
+	err := l.marks.Undo(ctx, &a.mark, marks.Terms{Wait: l.timeout - n.refunding, Whole: n.refunding <= l.timeout/10})
+	n.refunding += time.Duration(clock.Now() - began)
+	l.warn(marks.Verdict{Err: err}) // the response stays as the handlers made it
 }
 
-// decided is the key in Gin's context under which a request carries that a limiter has decided these marks. Gin forgets
-// it in Engine.HandleContext, which starts a new request.
-type decided uint64
-
-func isDecided(c *gin.Context, m mark) bool {
-	_, found := c.Get(decided(m.hash))
-	return found
-}
-
-func setDecided(c *gin.Context, m mark) {
-	c.Set(decided(m.hash), struct{}{})
+// warn says in the log what the marks have met.
+func (l *Limiter) warn(v marks.Verdict) {
+	for _, news := range l.marks.News() {
+		l.warnings.outage(news.Gone, news.Node, news.Err)
+	}
+	if v.Crowded {
+		l.warnings.crowded(l.capacity)
+	}
+	if marks.AreScriptsRefused(v.Err) {
+		l.warnings.scriptsRefused(v.Err)
+	}
 }

@@ -38,13 +38,16 @@ func writeRateLimit(c *gin.Context, d Decision) {
 	name := `"` + d.Policy + `"`
 	header := c.Writer.Header()
 	header.Add("RateLimit-Policy",
-		name+";q="+strconv.Itoa(d.Limit)+";w="+strconv.FormatInt(seconds(d.Interval), 10))
-	item := name + ";r=" + strconv.Itoa(d.Remaining)
+		name+";q="+integer(int64(d.Limit))+";w="+integer(seconds(d.Interval)))
+	item := name + ";r=" + integer(int64(d.Remaining))
 	if d.Remaining == 0 {
-		item += ";t=" + strconv.FormatInt(max(seconds(d.RetryAfter), 1), 10)
+		item += ";t=" + integer(max(seconds(d.RetryAfter), 1))
 	}
 	header.Add("RateLimit", item)
 }
+
+// integer writes a number in the digits that a structured field may have (RFC 9651 §3.3.1).
+func integer(n int64) string { return strconv.FormatInt(min(n, 999_999_999_999_999), 10) }
 
 // seconds rounds up.
 func seconds(d time.Duration) int64 {

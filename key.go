@@ -3,12 +3,16 @@ package ginlimit
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"hash/maphash"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/ginlimit/ginlimit/internal/client"
 )
 
 // Scope is whose requests share marks.
@@ -29,18 +33,16 @@ func (s Scope) String() string {
 // is never ambiguous: a policy has no colon, and the client begins at the last ":ip=", ":id=", ":idh=" or ":*", which
 // no client has inside.
 type keys struct {
-	head       string // prefix and policy, with their colons
-	scope      Scope
-	identity   func(*gin.Context) string
-	ipv6Prefix int
-	forwarding forwarding
+	head     string // prefix and policy, with their colons
+	scope    Scope
+	identity func(*gin.Context) string
+	clients  *client.Finder
 }
 
 func newKeys(cfg config, w *warnings) *keys {
 	return &keys{
-		head:  cfg.prefix + ":" + policy(cfg.limit, cfg.interval) + ":",
-		scope: cfg.scope, identity: cfg.identity, ipv6Prefix: cfg.ipv6Prefix,
-		forwarding: forwarding{warnings: w, ipv6Prefix: cfg.ipv6Prefix},
+		head:  cfg.prefix + ":" + policy(cfg.limitText(), cfg.interval) + ":",
+		scope: cfg.scope, identity: cfg.identity, clients: client.NewFinder(cfg.ipv6Prefix, w),
 	}
 }
 
@@ -52,8 +54,9 @@ func (k *keys) of(c *gin.Context) string {
 	return string(k.appendClient(key, c))
 }
 
-// policy is the limit and the interval, in the largest unit that divides it: 1/10s, 20/1h, 3/1900ms.
-func policy(limit int, interval time.Duration) string {
+// policy is the limit and the interval, in the largest unit that divides it: 1/10s, 20/1h, 3/1900ms, or */1m where each
+// request has its own limit.
+func policy(limit string, interval time.Duration) string {
 	amount, unit := int64(interval/time.Millisecond), "ms"
 	for _, larger := range []struct {
 		unit string
@@ -63,7 +66,7 @@ func policy(limit int, interval time.Duration) string {
 			amount, unit = int64(interval/larger.size), larger.unit
 		}
 	}
-	return strconv.Itoa(limit) + "/" + strconv.FormatInt(amount, 10) + unit
+	return limit + "/" + strconv.FormatInt(amount, 10) + unit
 }
 
 // route is the route's template, so that a route is one however many parameters, slashes and encodings there are.
@@ -102,7 +105,7 @@ func (k *keys) appendClient(key []byte, c *gin.Context) []byte {
 			return appendIdentity(key, identity)
 		}
 	}
-	return k.appendAddress(append(key, "ip="...), c)
+	return appendNetwork(append(key, "ip="...), k.clients.Network(c))
 }
 
 const longestIdentity = 64
@@ -132,8 +135,7 @@ func appendEncoded(key []byte, b byte) []byte {
 	return append(key, '%', digits[b>>4], digits[b&15])
 }
 
-func (k *keys) appendAddress(key []byte, c *gin.Context) []byte {
-	client := clientNetwork(k.address(c), k.ipv6Prefix)
+func appendNetwork(key []byte, client netip.Prefix) []byte {
 	switch {
 	case !client.IsValid():
 		return append(key, "unknown"...)
@@ -143,55 +145,52 @@ func (k *keys) appendAddress(key []byte, c *gin.Context) []byte {
 	return client.AppendTo(key)
 }
 
-// address is the client's as Gin sees it, or the peer's where Gin returns something that is no address at all.
-func (k *keys) address(c *gin.Context) netip.Addr {
-	text := c.ClientIP()
-	address := parseAddress(text)
-	if !address.IsValid() {
-		address = parseAddress(c.Request.RemoteAddr)
+// limitText is the limit in keys.
+func (cfg *config) limitText() string {
+	if cfg.limitFunc != nil {
+		return "*"
 	}
-	k.forwarding.inspect(c, text, address)
-	return address
+	return strconv.Itoa(cfg.limit)
 }
 
-// parseAddress reads an address in any spelling, with or without a port. It returns the zero Addr for anything else.
-func parseAddress(text string) netip.Addr {
-	text = strings.TrimSpace(text)
-	if len(text) < len("::") {
-		return netip.Addr{}
+// own says whether a text is a key that this limiter could have made. It may be what a person typed.
+func (k *keys) own(key string) bool {
+	rest, found := strings.CutPrefix(key, k.head)
+	if !found {
+		return false
 	}
-	var address netip.Addr
-	switch inBrackets := text[0] == '['; {
-	case inBrackets && text[len(text)-1] == ']':
-		address, _ = netip.ParseAddr(text[1 : len(text)-1])
-	case inBrackets || strings.Count(text, ":") == 1:
-		withPort, _ := netip.ParseAddrPort(text)
-		address = withPort.Addr()
-	default:
-		address, _ = netip.ParseAddr(text)
-	}
-	return address.Unmap().WithZone("")
+	at := max(strings.LastIndex(rest, ":ip="), strings.LastIndex(rest, ":id="), strings.LastIndex(rest, ":idh="),
+		strings.LastIndex(rest, ":*"))
+	return at > 0 && k.isRoute(rest[:at]) && k.isClient(rest[at+1:])
 }
 
-var (
-	nat64     = netip.MustParsePrefix("64:ff9b::/96")    // RFC 6052
-	siit      = netip.MustParsePrefix("::ffff:0:0:0/96") // RFC 7915
-	sixToFour = netip.MustParsePrefix("2002::/16")       // RFC 3056
-)
-
-// clientNetwork is what of an address is one client: an IPv4 address, also where a translator made an IPv6 one of it, or the
-// prefix of an IPv6 address, of which a 6to4 site has a whole /48. It is zero where the address is.
-func clientNetwork(address netip.Addr, ipv6Prefix int) netip.Prefix {
-	if nat64.Contains(address) || siit.Contains(address) {
-		bytes := address.As16()
-		address = netip.AddrFrom4([4]byte(bytes[12:]))
+func (k *keys) isRoute(route string) bool {
+	if k.scope == IPOnly {
+		return route == "*"
 	}
-	if address.Is4() {
-		return netip.PrefixFrom(address, address.BitLen())
-	}
-	if sixToFour.Contains(address) {
-		ipv6Prefix = min(ipv6Prefix, 48)
-	}
-	client, _ := address.Prefix(ipv6Prefix)
-	return client
+	return route == "unmatched" || route[0] == '/'
 }
+
+// isClient takes only what the limiter itself would write.
+func (k *keys) isClient(client string) bool {
+	if k.scope == PathOnly {
+		return client == "*"
+	}
+	kind, value, _ := strings.Cut(client, "=")
+	switch kind {
+	case "ip":
+		return value == "unknown" || string(appendNetwork(nil, k.clients.Parse(value))) == value
+	case "id":
+		identity, err := url.PathUnescape(value)
+		return k.identity != nil && err == nil && value != "" && string(appendIdentity(nil, identity)) == client
+	case "idh":
+		sum, err := hex.DecodeString(value)
+		return k.identity != nil && err == nil && len(sum) == 32 && strings.ToLower(value) == value
+	}
+	return false
+}
+
+var seed = maphash.MakeSeed()
+
+// hash is a key's in tables of this process, never 0.
+func hash(key string) uint64 { return max(1, maphash.String(seed, key)) }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/ginlimit/ginlimit/internal/marks"
 )
 
 // Option changes one setting of a limiter. Options work in any order; of two that set the same, the last one counts.
@@ -18,13 +20,16 @@ type config struct {
 	client      redis.Cmdable
 	interval    time.Duration
 	limit       int
+	limitSet    bool
+	limitFunc   func(*gin.Context) int
+	cost        func(*gin.Context) int
 	scope       Scope
 	identity    func(*gin.Context) string
 	ipv6Prefix  int
 	prefix      string
 	refund      func(*gin.Context) bool
 	denied      func(*gin.Context, Decision)
-	observe     func(*gin.Context, Decision)
+	observers   []func(*gin.Context, Decision)
 	headers     bool
 	dryRun      bool
 	timeout     time.Duration
@@ -51,8 +56,10 @@ func newConfig(opts []Option) config {
 		}
 		opt(&cfg)
 	}
-	cfg.require(cfg.capacity >= cfg.limit,
+	cfg.require(cfg.capacity >= cfg.limit || cfg.limit > marks.MostSingle,
 		"WithCapacity(%d): is under the limit of %d, so the limit could never be reached", cfg.capacity, cfg.limit)
+	cfg.require(cfg.limitFunc == nil || !cfg.limitSet,
+		"WithLimit(%d) with WithLimitFunc: only one of them can say what the limit is", cfg.limit)
 	cfg.require(cfg.scope != PathOnly || cfg.whoseClient == "",
 		"%s with WithScope(PathOnly): everyone is the same client there", cfg.whoseClient)
 	if cfg.wrong != "" {
@@ -69,9 +76,10 @@ func (cfg *config) require(right bool, format string, args ...any) {
 }
 
 // WithRedis keeps the marks in Redis, where every process sees them. It takes a *redis.Client (also of a Sentinel), a
-// *redis.ClusterClient, a *redis.Ring, any redis.UniversalClient and the client's automatic pipeliner. Set
-// ContextTimeoutEnabled in the client's options: a client that ignores deadlines is slower (GL8). Without WithRedis the
-// marks are in this process's memory.
+// *redis.ClusterClient, a *redis.Ring, any redis.UniversalClient and the client's automatic pipeliner. Commands of requests
+// that come at once travel together, without any request's values; only a command that travels alone has those of its
+// request's context. What wraps a client is used through its own methods, a command at a time. With ContextTimeoutEnabled in
+// the client's options a request that is alone costs less. Without WithRedis the marks are in this process's memory.
 //
 // Wrong: nil, a nil pointer, and a redis.Pipeliner or *redis.Tx, which only queue commands.
 func WithRedis(client redis.Cmdable) Option {
@@ -104,13 +112,40 @@ func WithInterval(d time.Duration) Option {
 }
 
 // WithLimit sets how many marks may be alive at once, 1 by default: no window of one interval, wherever it starts, ever
-// holds more requests.
+// holds more requests. From 128 on, marks are kept in at most 129 groups, so that memory doesn't grow with the limit; a
+// client may then have to wait up to 1/128 of the interval longer than the interval, never less.
 //
-// Wrong: under 1, or over the capacity (see WithCapacity).
+// A limiter with another limit counts apart: a limit that changes under way belongs into WithLimitFunc.
+//
+// Wrong: under 1, over 2^53-1, up to 127 over the capacity (see WithCapacity), and any with WithLimitFunc.
 func WithLimit(n int) Option {
 	return func(cfg *config) {
-		cfg.require(n >= 1, "WithLimit(%d): must be at least 1", n)
-		cfg.limit = n
+		cfg.require(n >= 1 && int64(n) <= marks.MostLimit, "WithLimit(%d): must be 1 to %d", n, marks.MostLimit)
+		cfg.limit, cfg.limitSet = n, true
+	}
+}
+
+// WithLimitFunc says how many marks may be alive at once for the client of this request: a plan, a row of a database. Marks go
+// on counting when the limit changes. Under 1 the request is denied without asking Redis. It runs once for each Handle
+// and Peek; where it panics, no mark is left. By default WithLimit says the limit.
+//
+// Wrong: nil, and any with WithLimit.
+func WithLimitFunc(limit func(*gin.Context) int) Option {
+	return func(cfg *config) {
+		cfg.require(limit != nil, "WithLimitFunc(nil): needs a function")
+		cfg.limitFunc = limit
+	}
+}
+
+// WithCost says how many marks this request leaves, all or none: what a bulk request counts for. Under 1 it passes without a
+// mark; over the limit it is denied without asking Redis. It runs once for each Handle and Peek; where it panics, no
+// mark is left. By default a request leaves one mark.
+//
+// Wrong: nil.
+func WithCost(cost func(*gin.Context) int) Option {
+	return func(cfg *config) {
+		cfg.require(cost != nil, "WithCost(nil): needs a function")
+		cfg.cost = cost
 	}
 }
 
@@ -188,13 +223,13 @@ func WithDenied(denied func(*gin.Context, Decision)) Option {
 }
 
 // WithObserver sees every decision once, before the handlers or the denied function run: the one hook for logs, metrics
-// and traces. By default there is none.
+// and traces. Several add up, in the order given. By default there is none.
 //
 // Wrong: nil.
 func WithObserver(observe func(*gin.Context, Decision)) Option {
 	return func(cfg *config) {
 		cfg.require(observe != nil, "WithObserver(nil): needs a function")
-		cfg.observe = observe
+		cfg.observers = append(cfg.observers, observe)
 	}
 }
 
@@ -209,7 +244,8 @@ func WithDryRun() Option {
 	return func(cfg *config) { cfg.dryRun = true }
 }
 
-// WithTimeout sets how long Redis may hold a request up, 100ms by default. After that the failure mode decides.
+// WithTimeout sets how long Redis may hold a request up, 100ms by default: all limiters of a request together, each up to its
+// own timeout, and all their refunds together once more. After that the failure mode decides.
 //
 // Wrong: under 1ns.
 func WithTimeout(d time.Duration) Option {
@@ -217,6 +253,20 @@ func WithTimeout(d time.Duration) Option {
 		cfg.require(d >= 1, "WithTimeout(%s): must be positive", d)
 		cfg.timeout = d
 	}
+}
+
+// Failure is what a limiter does while Redis can't answer.
+type Failure int
+
+const (
+	FailLocal  Failure = iota // limit by the marks that this process knows of
+	FailOpen                  // let everything through
+	FailClosed                // answer 503
+)
+
+// String returns "FailLocal", "FailOpen" or "FailClosed".
+func (f Failure) String() string {
+	return name(int(f), "FailLocal", "FailOpen", "FailClosed")
 }
 
 // WithFailure sets what happens while Redis can't answer, FailLocal by default.
@@ -229,10 +279,11 @@ func WithFailure(f Failure) Option {
 	}
 }
 
-// WithCapacity sets how many marks one limiter may remember in this process's memory, 65536 by default. At the capacity
-// the marks nearest to their end are given up early (GL7). Memory follows the live marks.
+// WithCapacity sets how much one limiter may remember in this process's memory, 65536 by default: marks one by one up to a
+// limit of 127, above that clients. At the capacity what is nearest to its end is given up early (GL7). Memory follows
+// what is alive. Of limiters that share marks, the largest counts.
 //
-// Wrong: under 1, or under the limit.
+// Wrong: under 1, or under a limit of up to 127.
 func WithCapacity(n int) Option {
 	return func(cfg *config) {
 		cfg.require(n >= 1, "WithCapacity(%d): must be at least 1", n)
@@ -248,12 +299,4 @@ func WithLogger(logger *slog.Logger) Option {
 		cfg.require(logger != nil, "WithLogger(nil): needs a logger")
 		cfg.logger = logger
 	}
-}
-
-// name returns the name of a constant, or its number where it has none.
-func name(i int, names ...string) string {
-	if i < 0 || i >= len(names) {
-		return fmt.Sprint(i)
-	}
-	return names[i]
 }

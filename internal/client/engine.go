@@ -1,4 +1,4 @@
-package ginlimit
+package client
 
 import (
 	"context"
@@ -26,7 +26,7 @@ const (
 )
 
 // learn asks about the known headers and those of this request, and for GL1.
-func (f *forwarding) learn(c *gin.Context, spoken bool) *engine {
+func (f *Finder) learn(c *gin.Context, spoken bool) *engine {
 	e := engine{spoken: spoken}
 	if before := f.engine.Load(); before != nil {
 		e.platform, e.reads = before.platform, slices.Clone(before.reads)
@@ -41,7 +41,7 @@ func (f *forwarding) learn(c *gin.Context, spoken bool) *engine {
 	f.engine.Store(&e)
 	for _, name := range e.reads {
 		if askGin(asked, name, strangers) == nobody || askGin(asked, name, strangers6) == nobody {
-			f.warnings.trustsEveryone()
+			f.signs.TrustsEveryone()
 		}
 	}
 	return &e
@@ -66,7 +66,7 @@ type trustedOrNot struct {
 }
 
 // trusts reports whether an address is a trusted proxy's.
-func (f *forwarding) trusts(c *gin.Context, e *engine, address netip.Addr) bool {
+func (f *Finder) trusts(c *gin.Context, e *engine, address netip.Addr) bool {
 	if !address.IsValid() || len(e.reads) == 0 {
 		return false
 	}

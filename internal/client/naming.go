@@ -1,4 +1,4 @@
-package ginlimit
+package client
 
 import (
 	"net/http"
@@ -14,7 +14,7 @@ var forwardingHeaders = [...]string{
 }
 
 // namesAnother returns the first forwarding header that names somebody else than the peer and the trusted proxies.
-func (f *forwarding) namesAnother(c *gin.Context, e *engine, peer netip.Addr) string {
+func (f *Finder) namesAnother(c *gin.Context, e *engine, peer netip.Addr) string {
 	for _, name := range forwardingHeaders {
 		if item, _ := f.named(c, e, name, peer); item != "" {
 			return name
@@ -31,7 +31,7 @@ const farthest = 16
 
 // named returns the last in a header that is neither the peer nor a trusted proxy: as it stands there, "" where there is
 // nobody, and the address, zero where it can't be read. Gin does the same, but stops at what is no bare address.
-func (f *forwarding) named(c *gin.Context, e *engine, header string, peer netip.Addr) (item string, _ netip.Addr) {
+func (f *Finder) named(c *gin.Context, e *engine, header string, peer netip.Addr) (item string, _ netip.Addr) {
 	lines, proxies := c.Request.Header[header], 0
 	for i := len(lines) - 1; i >= 0; i-- {
 		for rest := lines[i]; rest != "" && proxies < farthest; proxies++ {
@@ -50,8 +50,8 @@ func (f *forwarding) named(c *gin.Context, e *engine, header string, peer netip.
 }
 
 // same reports whether two addresses are one client's; what is no address is nobody's.
-func (f *forwarding) same(a, b netip.Addr) bool {
-	return a.IsValid() && clientNetwork(a, f.ipv6Prefix) == clientNetwork(b, f.ipv6Prefix)
+func (f *Finder) same(a, b netip.Addr) bool {
+	return a.IsValid() && network(a, f.ipv6Prefix) == network(b, f.ipv6Prefix)
 }
 
 // forParameter returns the node in an element of Forwarded (RFC 7239 §4), "" where it has none.

@@ -1,24 +1,14 @@
-package ginlimit
+package client
 
 import (
 	"net/netip"
 	"strings"
-	"sync/atomic"
 
 	"github.com/gin-gonic/gin"
 )
 
-// forwarding compares what Gin makes of forwarding headers with what they say, and warns where a limiter would let
-// everyone through, or take everyone for one client.
-type forwarding struct {
-	warnings   *warnings
-	ipv6Prefix int
-	engine     atomic.Pointer[engine]           // nil: not asked yet
-	peers      [64]atomic.Pointer[trustedOrNot] // those that were asked about last, so that a proxy is asked about once
-}
-
 // inspect looks at where a client's address came from. Almost always it is the peer's, and nothing was forwarded.
-func (f *forwarding) inspect(c *gin.Context, text string, address netip.Addr) {
+func (f *Finder) inspect(c *gin.Context, text string, address netip.Addr) {
 	e := f.engine.Load()
 	if e == nil {
 		e = f.learn(c, false)
@@ -32,12 +22,12 @@ func (f *forwarding) inspect(c *gin.Context, text string, address netip.Addr) {
 	}
 	switch {
 	case address != peer:
-		if !f.warnings.said[10].Load() {
+		if !f.signs.Said(10) {
 			f.inspectClient(c, e, address, peer)
 		}
 	case !peer.IsValid():
 		f.inspectNobody(c, e)
-	case !f.warnings.said[4].Load() || !f.warnings.said[9].Load():
+	case !f.signs.Said(4) || !f.signs.Said(9):
 		f.inspectPeer(c, e, peer)
 	}
 }
@@ -54,36 +44,36 @@ func isPeer(c *gin.Context, text string) bool {
 }
 
 // inspectNobody looks at a request that has no address at all: on a Unix socket the proxy may have named one.
-func (f *forwarding) inspectNobody(c *gin.Context, e *engine) {
+func (f *Finder) inspectNobody(c *gin.Context, e *engine) {
 	if name := f.namesAnother(c, e, netip.Addr{}); name != "" && isOnASocket(c) {
-		f.warnings.unreadable(name, "a Unix socket")
+		f.signs.Unreadable(name, "a Unix socket")
 		return
 	}
-	f.warnings.unknown()
+	f.signs.Unknown()
 }
 
 // inspectPeer looks at a request whose peer counts as the client. A client far away that nobody trusts may forge what it
 // likes.
-func (f *forwarding) inspectPeer(c *gin.Context, e *engine, peer netip.Addr) {
+func (f *Finder) inspectPeer(c *gin.Context, e *engine, peer netip.Addr) {
 	if has(c.Request.Header, e.platform) { // which Gin believes whoever the peer is
 		if item, _ := f.named(c, e, e.platform, peer); item != "" {
-			f.warnings.unreadable(e.platform, peer.String())
+			f.signs.Unreadable(e.platform, peer.String())
 		}
 		return
 	}
 	if f.trusts(c, e, peer) {
 		if name := f.namesAnother(c, e, peer); name != "" {
-			f.warnings.unreadable(name, peer.String())
+			f.signs.Unreadable(name, peer.String())
 		}
 		return
 	}
 	if isInternal(peer) {
-		f.warnings.untrusted(peer)
+		f.signs.Untrusted(peer)
 	}
 }
 
 // inspectClient looks at a request whose client was named by a header, and whether another header disagrees.
-func (f *forwarding) inspectClient(c *gin.Context, e *engine, address, peer netip.Addr) {
+func (f *Finder) inspectClient(c *gin.Context, e *engine, address, peer netip.Addr) {
 	if has(c.Request.Header, e.platform) {
 		return
 	}
@@ -96,19 +86,19 @@ func (f *forwarding) inspectClient(c *gin.Context, e *engine, address, peer neti
 }
 
 // disagree is sure that the address was read from one of the engine's RemoteIPHeaders before it warns.
-func (f *forwarding) disagree(c *gin.Context, e *engine, name, item string, address netip.Addr) {
+func (f *Finder) disagree(c *gin.Context, e *engine, name, item string, address netip.Addr) {
 	isProxy := f.trusts(c, e, address)
-	if isProxy && f.warnings.said[9].Load() {
+	if isProxy && f.signs.Said(9) {
 		return
 	}
 	if e = f.learn(c, true); has(c.Request.Header, e.platform) {
 		return
 	}
 	if isProxy {
-		f.warnings.unreadable(name, address.String())
+		f.signs.Unreadable(name, address.String())
 		return
 	}
-	f.warnings.disagreement(name, item, address)
+	f.signs.Disagreement(name, item, address)
 }
 
 var carrierNAT = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598; clouds use it inside
