@@ -15,6 +15,14 @@ type Mark struct {
 	Asked int64  // the instant at which it was asked for
 	Limit int64  // marks that may be alive at once, for this request's client
 	Cost  int64  // marks that this request leaves, all or none; at least 1 and at most the limit
+	place place  // where it lies in this process's memory
+}
+
+// A place is what an undo needs to tell a mark from the others under its key.
+type place struct {
+	serial uint32 // of its first slot
+	group  uint32 // where marks are in groups: the number of its own among its slot's
+	marks  int64  // that it left; 0: none, or taken back
 }
 
 // NewToken returns a random integer, which takes less of Redis than a string.

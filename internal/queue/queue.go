@@ -1,7 +1,10 @@
 // Package queue is the order in which what this process remembers leaves it again.
 package queue
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // A Queue holds slots in the order in which they were added, and finds them by the hash of a key; several may lie under
 // one. The slots are numbered densely: where one is removed, the last one moves into its place, so that what was removed
@@ -25,7 +28,7 @@ type Slot[T any] struct {
 
 // New returns an empty queue.
 func New[T any]() Queue[T] {
-	var q Queue[T]
+	q := Queue[T]{added: math.MaxUint32 - 1000} // it wraps around at once, not for the first time after years
 	q.slots.grow()
 	q.heads.grow()
 	return q

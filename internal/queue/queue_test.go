@@ -1,8 +1,8 @@
 package queue
 
 import (
-	"math"
 	"math/rand/v2"
+	"runtime/metrics"
 	"slices"
 	"testing"
 
@@ -36,9 +36,8 @@ func under(q *Queue[int], hash uint64) []int {
 func TestQueueIsAsItsModel(t *testing.T) {
 	for _, keys := range []uint64{1, 5, 300, 5000} {
 		q := New[int]()
-		q.added = math.MaxUint32 - 1000 // wraps around soon
-		order := []pair{}               // the oldest first
-		added := map[uint64][]int{}     // the youngest first
+		order := []pair{}           // the oldest first
+		added := map[uint64][]int{} // the youngest first
 		remove := func(at int) {
 			gone := order[at]
 			order = slices.Delete(order, at, at+1)
@@ -102,6 +101,20 @@ func TestQueueGivesMemoryBackAsItEmpties(t *testing.T) {
 	assert.LessOrEqual(t, len(q.heads.pieces), 2)
 	assert.Zero(t, q.Oldest())
 	assert.Zero(t, q.Youngest())
+}
+
+func TestNoCallPaysForTheGrowthOfTheWhole(t *testing.T) {
+	q, most := New[int](), uint64(0)
+	allocated := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	for i := range 200_000 { // 8 MB
+		metrics.Read(allocated)
+		before := allocated[0].Value.Uint64()
+		q.Add(rand.Uint64(), i)
+		metrics.Read(allocated)
+		most = max(most, allocated[0].Value.Uint64()-before)
+	}
+	t.Logf("most allocated in one call: %d bytes", most)
+	assert.Less(t, most, uint64(100_000))
 }
 
 func BenchmarkQueue(b *testing.B) {
