@@ -45,6 +45,9 @@ type Terms struct {
 	Open  bool          // where it can't, the request is let through anyway
 	Wait  time.Duration // how long Redis may hold it up, now
 	Whole bool          // Wait is the whole timeout: if it runs out, that says something about Redis
+
+	Full   int64 // until this instant it is remembered to be denied, so Redis is asked whether that still holds; or 0
+	Failed error // why a request that this one waited for had no answer from Redis: decide without asking
 }
 
 // Answer is what a store says to a request.
@@ -72,6 +75,7 @@ type Verdict struct {
 	Held      bool          // the request holds marks of its own
 	Remaining int64         // marks that this client may still leave now
 	Wait      time.Duration // until this cost could pass, where it was refused or nothing remains
+	Lasts     time.Duration // from Asked on, this cost can't pass for so long; 0: Redis didn't say
 	Err       error         // why Redis could not answer, where it could not
 	Crowded   bool          // the capacity is reached, so a live mark was given up
 }
