@@ -86,7 +86,6 @@ func (d *denials) makeRoom(t int64) {
 		d.swept = d.swept%uint32(d.table.Len()) + 1
 		if d.table.At(d.swept).Value.until <= t {
 			d.table.Remove(d.swept)
-			d.swept-- // the last slot has moved into its place
 		}
 	}
 	if d.table.Len() >= d.capacity {

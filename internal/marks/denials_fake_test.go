@@ -13,6 +13,7 @@ import (
 type fakeRedis struct {
 	to, back time.Duration // how long a command takes, and its reply
 	err      error
+	local    Answer // what is decided in Redis's place
 	panics   bool
 	curt     bool // doesn't say how long a denial lasts
 
@@ -87,7 +88,7 @@ func (f *fakeRedis) command(m *Mark, leaves bool) Verdict {
 		panic("hook")
 	}
 	if f.err != nil {
-		return Verdict{Err: f.err}
+		return Verdict{Answer: f.local, Source: Memory, Err: f.err}
 	}
 	return f.run(m, leaves)
 }
@@ -107,7 +108,6 @@ func (f *fakeRedis) run(m *Mark, leaves bool) Verdict {
 		v.Held, v.Remaining = true, v.Remaining-m.Cost
 	}
 	if v.Answer == Refused || v.Remaining == 0 {
-		v.Remaining = 0
 		v.Wait = f.until(m, t)
 		if v.Lasts = v.Wait; f.curt {
 			v.Lasts = 0

@@ -198,6 +198,29 @@ func TestTheNewestAnswerIsRemembered(t *testing.T) {
 					rest = time.Duration(d.find(m.Hash).until - m.Asked)
 				}
 				assert.Equal(t, test.want, rest)
+				assert.Equal(t, test.want > 0, d.find(m.Hash).denies(asks(1, 1, 1)), "nor one with less room")
+			})
+		})
+	}
+}
+
+func TestWhatIsTakenAwayIsRememberedForASecond(t *testing.T) {
+	for name, free := range map[string]func(*denials, *Mark){
+		"grant":  func(d *denials, m *Mark) { d.learn(m, Verdict{Answer: Granted, Remaining: 1}) },
+		"forget": func(d *denials, m *Mark) { _ = d.forget(context.Background(), m, whole) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			denialsInTime(t, func(t *testing.T, d *denials, redis *fakeRedis) {
+				before := asks(1, 5, 1)
+				d.learn(before, Verdict{Answer: Refused, Lasts: interval})
+				time.Sleep(1)
+				free(d, asks(1, 5, 1))
+				time.Sleep(time.Second - 10)
+				for key := range 10 { // others', for which what has ended makes room
+					d.learn(asks(2+key, 1, 1), Verdict{Answer: Refused, Lasts: interval})
+				}
+				d.learn(before, Verdict{Answer: Refused, Lasts: interval})
+				assert.Equal(t, Redis, d.request(5, 1).Source)
 			})
 		})
 	}
@@ -253,6 +276,11 @@ func TestPeekUsesADenialAndNeverStandsInTheWay(t *testing.T) {
 		assert.Equal(t, Granted, peek(1, 1).Answer)
 		assert.Equal(t, Granted, peek(1, 1).Answer, "nothing was left, nothing is remembered")
 		assert.Len(t, redis.peeked, 2)
+		d.next = always{Verdict{Answer: Granted, Lasts: interval}}
+		peek(1, 1)
+		d.next = redis
+		assert.Equal(t, Granted, peek(1, 1).Answer, "also where nothing would remain")
+		redis.peeked = redis.peeked[:2]
 
 		redis.run(newMark(1, 1, 1), true)
 		assert.Equal(t, Redis, peek(1, 1).Source)

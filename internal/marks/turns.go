@@ -49,11 +49,9 @@ func (d *denials) endTurn(m *Mark, t Terms, v Verdict, isNews bool) {
 
 // await waits for the end of another's turn, but no longer than this request may. What was waited is taken off its wait.
 func (o *turn) await(m *Mark, t *Terms) Verdict {
-	timer := time.NewTimer(t.Wait)
-	defer timer.Stop()
 	select {
 	case <-o.over:
-	case <-timer.C:
+	case <-time.After(t.Wait):
 		return Verdict{Err: errWaited}
 	}
 	began := m.Asked

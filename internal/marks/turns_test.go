@@ -53,16 +53,18 @@ func TestWhereOnlyOneCanPassOneAsksAndTheOthersWait(t *testing.T) {
 }
 
 func TestWhereMoreCanPassNobodyWaits(t *testing.T) {
-	denialsInTime(t, func(t *testing.T, d *denials, redis *fakeRedis) {
-		redis.to = 60 * time.Millisecond // a second question would be too late for most
-		for range 3 {
-			answers, took := d.burst(5, 5, 1, whole)
-			assert.Equal(t, 5, held(answers))
-			assert.Equal(t, redis.to, took)
-			assert.Equal(t, Cache, d.request(5, 1).Source, "the last free mark was granted")
-			time.Sleep(interval)
-		}
-	})
+	for _, limit := range []int64{2, 5} {
+		denialsInTime(t, func(t *testing.T, d *denials, redis *fakeRedis) {
+			redis.to = 60 * time.Millisecond // a second question would be too late for most
+			for range 3 {
+				answers, took := d.burst(int(limit), limit, 1, whole)
+				assert.EqualValues(t, limit, held(answers))
+				assert.Equal(t, redis.to, took)
+				assert.Equal(t, Cache, d.request(limit, 1).Source, "the last free mark was granted")
+				time.Sleep(interval)
+			}
+		})
+	}
 }
 
 func TestWhileOneRefreshesTheOthersAreDenied(t *testing.T) {
@@ -100,18 +102,20 @@ func TestAfterTheEndOthersWaitForTheRefreshThatIsUnderWay(t *testing.T) {
 }
 
 func TestAFailureIsAlsoTheFailureOfWhoWaitedForTheAnswer(t *testing.T) {
-	denialsInTime(t, func(t *testing.T, d *denials, redis *fakeRedis) {
-		redis.to, redis.err = 50*time.Millisecond, errAway
-		answers, took := d.burst(100, 1, 1, whole)
-		assert.Len(t, redis.asked, 1)
-		assert.Len(t, redis.failed, 99)
-		for i, v := range answers {
-			assert.Equal(t, errAway, v.Err, i)
-		}
-		assert.Equal(t, redis.to, took)
-		redis.err = nil
-		assert.True(t, d.request(1, 1).Held, "who comes later asks")
-	})
+	for _, local := range []Answer{Unanswered, Granted, Refused} {
+		denialsInTime(t, func(t *testing.T, d *denials, redis *fakeRedis) {
+			redis.to, redis.err, redis.local = 50*time.Millisecond, errAway, local
+			answers, took := d.burst(100, 1, 1, whole)
+			assert.Len(t, redis.asked, 1)
+			assert.Len(t, redis.failed, 99, "each is decided by itself")
+			for _, v := range answers {
+				assert.Equal(t, errAway, v.Err)
+			}
+			assert.Equal(t, redis.to, took)
+			redis.err = nil
+			assert.True(t, d.request(1, 1).Held, "who comes later asks")
+		})
+	}
 }
 
 func TestTheFailureOfWhoHadLittleTimeIsNotTheOthers(t *testing.T) {
@@ -191,6 +195,36 @@ func TestADenialFromBeforeMarksWereTakenAwayIsNobodyElses(t *testing.T) {
 			requests.Wait()
 		})
 	}
+}
+
+func TestWhoWaitedForAGrantThatLeavesRoomAsks(t *testing.T) {
+	denialsInTime(t, func(t *testing.T, d *denials, redis *fakeRedis) {
+		d.request(3, 2)
+		d.request(3, 2) // denied, and remembered
+		time.Sleep(interval - 10*time.Millisecond)
+		redis.to = 50 * time.Millisecond
+		var requests sync.WaitGroup
+		requests.Go(func() { assert.True(t, d.request(3, 2).Held) }) // a refresh, over the end
+		time.Sleep(20 * time.Millisecond)
+		assert.Equal(t, Redis, d.request(3, 3).Source)
+		requests.Wait()
+	})
+}
+
+func TestWhoDoesNotWaitEndsNobodysTurn(t *testing.T) {
+	denialsInTime(t, func(t *testing.T, d *denials, redis *fakeRedis) {
+		redis.to = 50 * time.Millisecond
+		var requests sync.WaitGroup
+		requests.Go(func() { d.request(1, 1) })
+		synctest.Wait()
+		redis.to = time.Millisecond
+		assert.True(t, d.request(5, 1).Held)
+		require.NoError(t, d.forget(t.Context(), newMark(1, 1, 1), whole))
+		requests.Go(func() { d.request(1, 1) })
+		synctest.Wait()
+		assert.Len(t, redis.asked, 2, "it waits for the first")
+		requests.Wait()
+	})
 }
 
 func TestAPanicOfTheClientBlocksNobody(t *testing.T) {
