@@ -133,6 +133,7 @@ func (l *Limiter) question(c *gin.Context, n *note) *answer {
 	}
 	m.Token = n.tokenOr(marks.NewToken)
 	m.Asked = clock.Now()
+	a.began = m.Asked
 	return a
 }
 

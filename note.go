@@ -25,7 +25,8 @@ type answer struct {
 	set     *marks.Set
 	mark    marks.Mark
 	verdict marks.Verdict
-	settled bool // without the marks
+	began   int64 // when it was asked for
+	settled bool  // without the marks
 
 	told    bool // to observers
 	outcome Outcome
@@ -95,7 +96,7 @@ func (n *note) wait(c *gin.Context, a *answer) *note {
 		return n
 	}
 	n = n.orNew(c, a)
-	n.waiting += time.Duration(clock.Now() - a.mark.Asked)
+	n.waiting += time.Duration(clock.Now() - a.began)
 	return n
 }
 

@@ -44,7 +44,7 @@ func newShared(l *line.Line, p Policy, capacity int) *shared {
 	s := &shared{line: l, own: newMemory(p, capacity)}
 	o := &outage{line: l, redis: newRedisMarks(p), own: s.own}
 	s.denials = newDenials(o, capacity)
-	o.learn = s.denials.learn
+	o.learn = func(m *Mark, v Verdict) { s.denials.learn(m, v) }
 	return s
 }
 
