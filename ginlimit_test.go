@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 var quiet = WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))
 
 // newRouter returns an engine without trusted proxies.
-func newRouter() *gin.Engine {
+func gintest.NewRouter() *gin.Engine {
 	r := gin.New()
 	if err := r.SetTrustedProxies(nil); err != nil {
 		panic(err)
@@ -42,7 +42,7 @@ func newRouter() *gin.Engine {
 func ok(c *gin.Context) { c.String(http.StatusOK, "done") }
 
 // request sends a request from an address, "ip:port", and returns the response.
-func request(h http.Handler, method, path, from string, header ...string) *httptest.ResponseRecorder {
+func gintest.Request(h http.Handler, method, path, from string, header ...string) *httptest.ResponseRecorder {
 	req := httptest.NewRequest(method, path, nil)
 	req.RemoteAddr = from
 	for i := 0; i < len(header); i += 2 {
@@ -54,15 +54,15 @@ func request(h http.Handler, method, path, from string, header ...string) *httpt
 }
 
 const (
-	alice = "203.0.113.7:1000"
-	bob   = "203.0.113.8:2000"
+	gintest.Alice = "203.0.113.7:1000"
+	gintest.Bob   = "203.0.113.8:2000"
 )
 
 // everywhere runs a test with marks in this process and with marks in a real Redis.
 func everywhere(t *testing.T, test func(t *testing.T, where ...Option)) {
 	t.Run("memory", func(t *testing.T) { test(t, quiet) })
 	t.Run("redis", func(t *testing.T) {
-		test(t, quiet, WithRedis(newClient(t, redistest.Start(t).Addr())), WithTimeout(5*time.Second))
+		test(t, quiet, WithRedis(redistest.Dial(t, redistest.Start(t).Addr())), WithTimeout(5*time.Second))
 	})
 }
 
@@ -79,24 +79,24 @@ func with(where []Option, opts ...Option) []Option {
 
 func TestOneRequestPerIntervalRouteAndClient(t *testing.T) {
 	everywhere(t, func(t *testing.T, where ...Option) {
-		r := newRouter()
+		r := gintest.NewRouter()
 		limit := New(with(where, WithInterval(10*time.Second))...)
-		r.POST("/pay", limit, ok)
-		r.POST("/refund/:id", limit, ok)
+		r.POST("/pay", limit, gintest.OK)
+		r.POST("/refund/:id", limit, gintest.OK)
 
-		first := request(r, "POST", "/pay", alice)
+		first := gintest.Request(r, "POST", "/pay", gintest.Alice)
 		assert.Equal(t, 200, first.Code)
 		assert.Equal(t, "done", first.Body.String())
 		assert.Empty(t, first.Header().Get("Retry-After"))
 
-		again := request(r, "POST", "/pay", alice)
+		again := gintest.Request(r, "POST", "/pay", gintest.Alice)
 		assert.Equal(t, 429, again.Code)
 		assert.Equal(t, "10", again.Header().Get("Retry-After"))
 		assert.Empty(t, again.Body.String())
 
-		assert.Equal(t, 200, request(r, "POST", "/pay", bob).Code, "another client")
-		assert.Equal(t, 200, request(r, "POST", "/refund/1", alice).Code, "another route")
-		assert.Equal(t, 429, request(r, "POST", "/refund/2", alice).Code, "the same route with another parameter")
+		assert.Equal(t, 200, gintest.Request(r, "POST", "/pay", gintest.Bob).Code, "another client")
+		assert.Equal(t, 200, gintest.Request(r, "POST", "/refund/1", gintest.Alice).Code, "another route")
+		assert.Equal(t, 429, gintest.Request(r, "POST", "/refund/2", gintest.Alice).Code, "the same route with another parameter")
 	})
 }
 
@@ -111,14 +111,14 @@ func TestScopes(t *testing.T) {
 			{IPOnly, 200, 429},
 		} {
 			t.Run(test.scope.String(), func(t *testing.T) {
-				r := newRouter()
+				r := gintest.NewRouter()
 				limit := New(with(where, WithScope(test.scope), WithPrefix(test.scope.String()), WithInterval(time.Minute))...)
-				r.GET("/a", limit, ok)
-				r.GET("/b", limit, ok)
-				require.Equal(t, 200, request(r, "GET", "/a", alice).Code)
-				assert.Equal(t, 429, request(r, "GET", "/a", alice).Code)
-				assert.Equal(t, test.otherClient, request(r, "GET", "/a", bob).Code, "another client")
-				assert.Equal(t, test.otherRoute, request(r, "GET", "/b", alice).Code, "another route")
+				r.GET("/a", limit, gintest.OK)
+				r.GET("/b", limit, gintest.OK)
+				require.Equal(t, 200, gintest.Request(r, "GET", "/a", gintest.Alice).Code)
+				assert.Equal(t, 429, gintest.Request(r, "GET", "/a", gintest.Alice).Code)
+				assert.Equal(t, test.otherClient, gintest.Request(r, "GET", "/a", gintest.Bob).Code, "another client")
+				assert.Equal(t, test.otherRoute, gintest.Request(r, "GET", "/b", gintest.Alice).Code, "another route")
 			})
 		}
 	})
@@ -126,13 +126,13 @@ func TestScopes(t *testing.T) {
 
 func TestGroupGivesEachRouteItsOwnMarks(t *testing.T) {
 	everywhere(t, func(t *testing.T, where ...Option) {
-		r := newRouter()
+		r := gintest.NewRouter()
 		api := r.Group("/api", New(where...))
-		api.GET("/a", ok)
-		api.GET("/b", ok)
-		assert.Equal(t, 200, request(r, "GET", "/api/a", alice).Code)
-		assert.Equal(t, 200, request(r, "GET", "/api/b", alice).Code)
-		assert.Equal(t, 429, request(r, "GET", "/api/a", alice).Code)
+		api.GET("/a", gintest.OK)
+		api.GET("/b", gintest.OK)
+		assert.Equal(t, 200, gintest.Request(r, "GET", "/api/a", gintest.Alice).Code)
+		assert.Equal(t, 200, gintest.Request(r, "GET", "/api/b", gintest.Alice).Code)
+		assert.Equal(t, 429, gintest.Request(r, "GET", "/api/a", gintest.Alice).Code)
 	})
 }
 
@@ -142,15 +142,15 @@ func TestARequestIsNeverDeniedByItsOwnMark(t *testing.T) {
 			decisions := 0
 			opts := with(where, WithLimit(limit), WithObserver(func(*gin.Context, Decision) { decisions++ }))
 			one := New(opts...)
-			r := newRouter()
-			r.Group("/same", one).GET("/x", one, ok)
-			r.Group("/equal", one).GET("/x", New(opts...), ok)
+			r := gintest.NewRouter()
+			r.Group("/same", one).GET("/x", one, gintest.OK)
+			r.Group("/equal", one).GET("/x", New(opts...), gintest.OK)
 			for _, path := range []string{"/same/x", "/equal/x"} {
 				decisions = 0
 				for range limit {
-					assert.Equal(t, 200, request(r, "GET", path, alice).Code, path)
+					assert.Equal(t, 200, gintest.Request(r, "GET", path, gintest.Alice).Code, path)
 				}
-				assert.Equal(t, 429, request(r, "GET", path, alice).Code, path)
+				assert.Equal(t, 429, gintest.Request(r, "GET", path, gintest.Alice).Code, path)
 				assert.Equal(t, limit+1, decisions, "each request is observed once")
 			}
 		}
@@ -159,25 +159,25 @@ func TestARequestIsNeverDeniedByItsOwnMark(t *testing.T) {
 
 func TestHandleContextStartsANewRequest(t *testing.T) {
 	everywhere(t, func(t *testing.T, where ...Option) {
-		r := newRouter()
+		r := gintest.NewRouter()
 		limit := New(where...)
 		r.GET("/old", limit, func(c *gin.Context) {
 			c.Request.URL.Path = "/new"
 			r.HandleContext(c)
 		})
-		r.GET("/new", limit, ok)
-		assert.Equal(t, "done", request(r, "GET", "/old", alice).Body.String())
-		assert.Equal(t, 429, request(r, "GET", "/new", alice).Code, "the second half left a mark of its own")
+		r.GET("/new", limit, gintest.OK)
+		assert.Equal(t, "done", gintest.Request(r, "GET", "/old", gintest.Alice).Body.String())
+		assert.Equal(t, 429, gintest.Request(r, "GET", "/new", gintest.Alice).Code, "the second half left a mark of its own")
 	})
 }
 
 func TestStackedLimitersDoNotSeeEachOthersMarks(t *testing.T) {
 	everywhere(t, func(t *testing.T, where ...Option) {
-		r := newRouter()
+		r := gintest.NewRouter()
 		r.GET("/x", New(with(where, WithInterval(time.Second))...),
-			New(with(where, WithInterval(time.Minute), WithLimit(3))...), ok)
-		assert.Equal(t, 200, request(r, "GET", "/x", alice).Code)
-		denied := request(r, "GET", "/x", alice)
+			New(with(where, WithInterval(time.Minute), WithLimit(3))...), gintest.OK)
+		assert.Equal(t, 200, gintest.Request(r, "GET", "/x", gintest.Alice).Code)
+		denied := gintest.Request(r, "GET", "/x", gintest.Alice)
 		assert.Equal(t, 429, denied.Code)
 		assert.Equal(t, "1", denied.Header().Get("Retry-After"), "the first limiter denied")
 	})
@@ -185,31 +185,31 @@ func TestStackedLimitersDoNotSeeEachOthersMarks(t *testing.T) {
 
 func TestStackedLimitersOverTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRouter()
-		r.GET("/x", New(quiet, WithInterval(time.Second)), New(quiet, WithInterval(time.Minute), WithLimit(3)), ok)
+		r := gintest.NewRouter()
+		r.GET("/x", New(quiet, WithInterval(time.Second)), New(quiet, WithInterval(time.Minute), WithLimit(3)), gintest.OK)
 		for range 3 {
-			assert.Equal(t, 200, request(r, "GET", "/x", alice).Code)
-			assert.Equal(t, 429, request(r, "GET", "/x", alice).Code)
+			assert.Equal(t, 200, gintest.Request(r, "GET", "/x", gintest.Alice).Code)
+			assert.Equal(t, 429, gintest.Request(r, "GET", "/x", gintest.Alice).Code)
 			time.Sleep(time.Second)
 		}
-		denied := request(r, "GET", "/x", alice)
+		denied := gintest.Request(r, "GET", "/x", gintest.Alice)
 		assert.Equal(t, 429, denied.Code)
 		assert.Equal(t, "57", denied.Header().Get("Retry-After"))
 		time.Sleep(57 * time.Second)
-		assert.Equal(t, 200, request(r, "GET", "/x", alice).Code)
+		assert.Equal(t, 200, gintest.Request(r, "GET", "/x", gintest.Alice).Code)
 	})
 }
 
 func TestMarksExpireToTheMillisecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, interval := range []time.Duration{50 * time.Millisecond, 1900 * time.Millisecond, 3 * time.Second} {
-			r := newRouter()
-			r.GET("/x", New(quiet, WithInterval(interval)), ok)
-			require.Equal(t, 200, request(r, "GET", "/x", alice).Code)
+			r := gintest.NewRouter()
+			r.GET("/x", New(quiet, WithInterval(interval)), gintest.OK)
+			require.Equal(t, 200, gintest.Request(r, "GET", "/x", gintest.Alice).Code)
 			time.Sleep(interval - 1)
-			assert.Equal(t, 429, request(r, "GET", "/x", alice).Code)
+			assert.Equal(t, 429, gintest.Request(r, "GET", "/x", gintest.Alice).Code)
 			time.Sleep(1)
-			assert.Equal(t, 200, request(r, "GET", "/x", alice).Code, "a denied request never extends the mark")
+			assert.Equal(t, 200, gintest.Request(r, "GET", "/x", gintest.Alice).Code, "a denied request never extends the mark")
 		}
 	})
 }
@@ -223,11 +223,11 @@ func TestDeniedFunctionCanNeitherForgetNorRunTheHandlers(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				ran := 0
-				r := newRouter()
+				r := gintest.NewRouter()
 				r.Use(gin.CustomRecoveryWithWriter(io.Discard, func(c *gin.Context, _ any) { c.Abort() }))
 				r.GET("/x/:n", New(with(where, WithDenied(denied), WithPrefix(name[:5]))...), func(c *gin.Context) { ran++ })
-				request(r, "GET", "/x/1", alice)
-				again := request(r, "GET", "/x/2", alice)
+				gintest.Request(r, "GET", "/x/1", gintest.Alice)
+				again := gintest.Request(r, "GET", "/x/2", gintest.Alice)
 				assert.Equal(t, 429, again.Code)
 				assert.Equal(t, "3", again.Header().Get("Retry-After"))
 				assert.Equal(t, 1, ran)
@@ -237,12 +237,12 @@ func TestDeniedFunctionCanNeitherForgetNorRunTheHandlers(t *testing.T) {
 }
 
 func TestDeniedFunctionWritesTheAnswer(t *testing.T) {
-	r := newRouter()
+	r := gintest.NewRouter()
 	r.GET("/x", New(quiet, WithDenied(func(c *gin.Context, d Decision) {
 		c.JSON(c.Writer.Status(), gin.H{"after": d.RetryAfter.Seconds()})
-	})), ok)
-	request(r, "GET", "/x", alice)
-	again := request(r, "GET", "/x", alice)
+	})), gintest.OK)
+	gintest.Request(r, "GET", "/x", gintest.Alice)
+	again := gintest.Request(r, "GET", "/x", gintest.Alice)
 	assert.Equal(t, 429, again.Code)
 	assert.Contains(t, again.Body.String(), `"after":2.9`)
 }
@@ -250,11 +250,11 @@ func TestDeniedFunctionWritesTheAnswer(t *testing.T) {
 func TestDecision(t *testing.T) {
 	everywhere(t, func(t *testing.T, where ...Option) {
 		var got []Decision
-		r := newRouter()
+		r := gintest.NewRouter()
 		r.GET("/x", New(with(where, WithLimit(2), WithInterval(90*time.Second), WithPrefix("shop"),
-			WithObserver(func(_ *gin.Context, d Decision) { got = append(got, d) }))...), ok)
+			WithObserver(func(_ *gin.Context, d Decision) { got = append(got, d) }))...), gintest.OK)
 		for range 3 {
-			request(r, "GET", "/x", alice)
+			gintest.Request(r, "GET", "/x", gintest.Alice)
 		}
 		require.Len(t, got, 3)
 		for i, want := range []struct {
@@ -281,16 +281,16 @@ func TestDecision(t *testing.T) {
 
 func TestHangingUpAtOnceIsCounted(t *testing.T) {
 	everywhere(t, func(t *testing.T, where ...Option) {
-		r := newRouter()
-		r.GET("/x", New(where...), ok)
+		r := gintest.NewRouter()
+		r.GET("/x", New(where...), gintest.OK)
 		gone, hangUp := context.WithCancel(context.Background())
 		hangUp()
 		w := httptest.NewRecorder()
 		req := httptest.NewRequestWithContext(gone, "GET", "/x", nil)
-		req.RemoteAddr = alice
+		req.RemoteAddr = gintest.Alice
 		r.ServeHTTP(w, req)
 		assert.Equal(t, 200, w.Code)
-		assert.Equal(t, 429, request(r, "GET", "/x", alice).Code)
+		assert.Equal(t, 429, gintest.Request(r, "GET", "/x", gintest.Alice).Code)
 	})
 }
 

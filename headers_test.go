@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ginlimit/ginlimit/internal/gintest"
 	"github.com/ginlimit/ginlimit/internal/redistest"
 )
 
@@ -51,10 +52,10 @@ func TestHeadersToTheByte(t *testing.T) {
 		{[]Option{WithHeaders(), WithDryRun()}, 0, []string{`[] [] []`, `[] [] []`}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			r := newRouter()
-			r.GET("/x", New(append(test.opts, quiet)...), ok)
+			r := gintest.NewRouter()
+			r.GET("/x", New(append(test.opts, quiet)...), gintest.OK)
 			for _, want := range test.want {
-				w := request(r, "GET", "/x", alice)
+				w := gintest.Request(r, "GET", "/x", gintest.Alice)
 				assert.Equal(t, want, limitHeaders(w.Header()))
 				for name := range w.Header() {
 					assert.NotContains(t, name, "X-Rate")
@@ -66,22 +67,22 @@ func TestHeadersToTheByte(t *testing.T) {
 }
 
 func TestHeadersOverRedis(t *testing.T) {
-	r := newRouter()
-	r.GET("/x", New(quiet, patient, WithRedis(newClient(t, redistest.Start(t).Addr())), WithInterval(time.Hour), WithHeaders()), ok)
+	r := gintest.NewRouter()
+	r.GET("/x", New(quiet, patient, WithRedis(redistest.Dial(t, redistest.Start(t).Addr())), WithInterval(time.Hour), WithHeaders()), gintest.OK)
 	for i, retryAfter := range []string{"[]", "[3600]"} {
-		w := request(r, "GET", "/x", alice)
+		w := gintest.Request(r, "GET", "/x", gintest.Alice)
 		assert.Equal(t, retryAfter+` ["ginlimit";q=1;w=3600] ["ginlimit";r=0;t=3600]`, limitHeaders(w.Header()), "request %d", i)
 	}
 }
 
 func TestStackedLimitersAddAValueEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRouter()
+		r := gintest.NewRouter()
 		r.GET("/x", New(quiet, WithHeaders(), WithPrefix("burst"), WithInterval(time.Second)),
-			New(quiet, WithHeaders(), WithPrefix("hourly"), WithInterval(time.Hour), WithLimit(20)), ok)
+			New(quiet, WithHeaders(), WithPrefix("hourly"), WithInterval(time.Hour), WithLimit(20)), gintest.OK)
 		assert.Equal(t, `[] ["burst";q=1;w=1 "hourly";q=20;w=3600] ["burst";r=0;t=1 "hourly";r=19]`,
-			limitHeaders(request(r, "GET", "/x", alice).Header()))
-		assert.Equal(t, `[1] ["burst";q=1;w=1] ["burst";r=0;t=1]`, limitHeaders(request(r, "GET", "/x", alice).Header()),
+			limitHeaders(gintest.Request(r, "GET", "/x", gintest.Alice).Header()))
+		assert.Equal(t, `[1] ["burst";q=1;w=1] ["burst";r=0;t=1]`, limitHeaders(gintest.Request(r, "GET", "/x", gintest.Alice).Header()),
 			"the first one denied")
 	})
 }
@@ -92,12 +93,12 @@ func TestRetryAfterIsNeverTooEarly(t *testing.T) {
 		time.Millisecond, 999 * time.Millisecond, time.Second, 1001 * time.Millisecond, 7300 * time.Millisecond, time.Hour,
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			r := newRouter()
-			r.GET("/x", New(quiet, WithInterval(interval)), ok)
+			r := gintest.NewRouter()
+			r.GET("/x", New(quiet, WithInterval(interval)), gintest.OK)
 			for _, part := range []time.Duration{0, 1, interval / 3, interval / 2, interval - 1} {
-				require.Equal(t, 200, request(r, "GET", "/x", alice).Code)
+				require.Equal(t, 200, gintest.Request(r, "GET", "/x", gintest.Alice).Code)
 				time.Sleep(part)
-				denied := request(r, "GET", "/x", alice)
+				denied := gintest.Request(r, "GET", "/x", gintest.Alice)
 				require.Equal(t, 429, denied.Code)
 				seconds, err := strconv.Atoi(denied.Header().Get("Retry-After"))
 				require.NoError(t, err)
@@ -111,16 +112,16 @@ func TestRetryAfterIsNeverTooEarly(t *testing.T) {
 
 func TestRetryAfterOfManyClientsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRouter()
-		r.GET("/x", New(quiet, WithInterval(200*time.Second)), ok)
+		r := gintest.NewRouter()
+		r.GET("/x", New(quiet, WithInterval(200*time.Second)), gintest.OK)
 		var clients []string
 		for i := range 200 {
 			clients = append(clients, fmt.Sprintf("10.0.0.%d:1", i))
-			require.Equal(t, 200, request(r, "GET", "/x", clients[i]).Code)
+			require.Equal(t, 200, gintest.Request(r, "GET", "/x", clients[i]).Code)
 			time.Sleep(time.Second)
 		}
 		for i, client := range clients[1:] {
-			w := request(r, "GET", "/x", client)
+			w := gintest.Request(r, "GET", "/x", client)
 			require.Equal(t, 429, w.Code)
 			assert.Equal(t, []string{strconv.Itoa(i + 1)}, w.Header()["Retry-After"])
 		}
@@ -130,10 +131,10 @@ func TestRetryAfterOfManyClientsAtOnce(t *testing.T) {
 func TestNoRateLimitHeadersOn503(t *testing.T) {
 	server := redistest.Start(t)
 	server.Kill()
-	r := newRouter()
-	r.GET("/x", New(quiet, WithRedis(newClient(t, server.Addr())), WithFailure(FailClosed), WithHeaders(),
-		WithDenied(func(c *gin.Context, d Decision) { c.String(c.Writer.Status(), d.Outcome.String()) })), ok)
-	w := request(r, "GET", "/x", alice)
+	r := gintest.NewRouter()
+	r.GET("/x", New(quiet, WithRedis(redistest.Dial(t, server.Addr())), WithFailure(FailClosed), WithHeaders(),
+		WithDenied(func(c *gin.Context, d Decision) { c.String(c.Writer.Status(), d.Outcome.String()) })), gintest.OK)
+	w := gintest.Request(r, "GET", "/x", gintest.Alice)
 	assert.Equal(t, 503, w.Code)
 	assert.Equal(t, `[1] [] []`, limitHeaders(w.Header()))
 	assert.Equal(t, "unavailable", w.Body.String())

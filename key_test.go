@@ -12,15 +12,17 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ginlimit/ginlimit/internal/gintest"
 )
 
 // keyOf returns the key under which a limiter with these options would look for a request's marks.
 func keyOf(t testing.TB, engine *gin.Engine, prepare func(*http.Request), opts ...Option) string {
 	var key string
 	opts = append([]Option{quiet, WithInterval(10 * time.Second), WithObserver(func(_ *gin.Context, d Decision) { key = d.Key })}, opts...)
-	engine.GET("/pay", New(opts...), ok)
+	engine.GET("/pay", New(opts...), gintest.OK)
 	req := httptest.NewRequest("GET", "/pay", nil)
-	req.RemoteAddr = alice
+	req.RemoteAddr = gintest.Alice
 	prepare(req)
 	engine.ServeHTTP(httptest.NewRecorder(), req)
 	require.NotEmpty(t, key)
@@ -31,17 +33,17 @@ func clientOf(key string) string { return strings.TrimPrefix(key, "ginlimit:1/10
 
 func TestKey(t *testing.T) {
 	nothing := func(*http.Request) {}
-	assert.Equal(t, "ginlimit:1/10s:/pay:ip=203.0.113.7", keyOf(t, newRouter(), nothing))
-	assert.Equal(t, "ginlimit:1/10s:/pay:*", keyOf(t, newRouter(), nothing, WithScope(PathOnly)))
-	assert.Equal(t, "ginlimit:1/10s:*:ip=203.0.113.7", keyOf(t, newRouter(), nothing, WithScope(IPOnly)))
-	assert.Equal(t, "shop:5/10s:/pay:ip=203.0.113.7", keyOf(t, newRouter(), nothing, WithPrefix("shop"), WithLimit(5)))
+	assert.Equal(t, "ginlimit:1/10s:/pay:ip=203.0.113.7", keyOf(t, gintest.NewRouter(), nothing))
+	assert.Equal(t, "ginlimit:1/10s:/pay:*", keyOf(t, gintest.NewRouter(), nothing, WithScope(PathOnly)))
+	assert.Equal(t, "ginlimit:1/10s:*:ip=203.0.113.7", keyOf(t, gintest.NewRouter(), nothing, WithScope(IPOnly)))
+	assert.Equal(t, "shop:5/10s:/pay:ip=203.0.113.7", keyOf(t, gintest.NewRouter(), nothing, WithPrefix("shop"), WithLimit(5)))
 }
 
 func TestKeyOfAnUnmatchedRoute(t *testing.T) {
 	var key string
-	r := newRouter()
+	r := gintest.NewRouter()
 	r.NoRoute(New(quiet, WithObserver(func(_ *gin.Context, d Decision) { key = d.Key })))
-	request(r, "GET", "/nowhere", alice)
+	gintest.Request(r, "GET", "/nowhere", gintest.Alice)
 	assert.Equal(t, "ginlimit:1/3s:unmatched:ip=203.0.113.7", key)
 }
 
@@ -55,9 +57,9 @@ func TestNoBracesOfARouteInAKey(t *testing.T) {
 		"/users/:id":      "/users/:id",
 	} {
 		var key string
-		r := newRouter()
-		r.GET(route, New(quiet, WithObserver(func(_ *gin.Context, d Decision) { key = d.Key })), ok)
-		request(r, "GET", strings.ReplaceAll(route, "%", "%25"), alice)
+		r := gintest.NewRouter()
+		r.GET(route, New(quiet, WithObserver(func(_ *gin.Context, d Decision) { key = d.Key })), gintest.OK)
+		gintest.Request(r, "GET", strings.ReplaceAll(route, "%", "%25"), gintest.Alice)
 		assert.Equal(t, "ginlimit:1/3s:"+want+":ip=203.0.113.7", key)
 	}
 }
@@ -102,7 +104,7 @@ func TestAddressIsCanonical(t *testing.T) {
 		strings.Repeat("1", 100_000):     "ip=198.51.100.9",
 		"203.0.113.7\x00:ip=203.0.113.8": "ip=198.51.100.9",
 	} {
-		engine := newRouter()
+		engine := gintest.NewRouter()
 		engine.TrustedPlatform = "CF-Connecting-IP" // Gin returns any text in it
 		key := keyOf(t, engine, func(req *http.Request) {
 			req.RemoteAddr = "198.51.100.9:1000"
@@ -125,7 +127,7 @@ func TestPeerAddressIsCanonical(t *testing.T) {
 		"@":                      "ip=unknown",
 		"pipe":                   "ip=unknown",
 	} {
-		assert.Equal(t, want, clientOf(keyOf(t, newRouter(), func(req *http.Request) { req.RemoteAddr = peer })), peer)
+		assert.Equal(t, want, clientOf(keyOf(t, gintest.NewRouter(), func(req *http.Request) { req.RemoteAddr = peer })), peer)
 	}
 }
 
@@ -134,11 +136,11 @@ func TestIPv6Prefix(t *testing.T) {
 		48: "ip=2001:db8:1::/48", 56: "ip=2001:db8:1::/56", 64: "ip=2001:db8:1:2::/64", 128: "ip=2001:db8:1:2::3/128",
 	} {
 		from := func(req *http.Request) { req.RemoteAddr = "[2001:db8:1:2::3]:1" }
-		assert.Equal(t, want, clientOf(keyOf(t, newRouter(), from, WithIPv6Prefix(bits))))
+		assert.Equal(t, want, clientOf(keyOf(t, gintest.NewRouter(), from, WithIPv6Prefix(bits))))
 	}
 	for bits, want := range map[int]string{32: "ip=2002:cb00::/32", 48: "ip=2002:cb00:7107::/48", 128: "ip=2002:cb00:7107::/48"} {
 		from := func(req *http.Request) { req.RemoteAddr = "[2002:cb00:7107:9::3]:1" }
-		assert.Equal(t, want, clientOf(keyOf(t, newRouter(), from, WithIPv6Prefix(bits))), "a 6to4 site has a whole /48")
+		assert.Equal(t, want, clientOf(keyOf(t, gintest.NewRouter(), from, WithIPv6Prefix(bits))), "a 6to4 site has a whole /48")
 	}
 }
 
@@ -156,7 +158,7 @@ func TestIdentity(t *testing.T) {
 		strings.Repeat("ü", 11):  "idh=", // 66 bytes once it is encoded
 		strings.Repeat("x", 1e6): "idh=",
 	} {
-		client := clientOf(keyOf(t, newRouter(), func(*http.Request) {}, WithIdentity(func(*gin.Context) string { return identity })))
+		client := clientOf(keyOf(t, gintest.NewRouter(), func(*http.Request) {}, WithIdentity(func(*gin.Context) string { return identity })))
 		if want == "idh=" {
 			assert.Regexp(t, "^idh=[0-9a-f]{64}$", client)
 		} else {
@@ -167,9 +169,9 @@ func TestIdentity(t *testing.T) {
 
 func TestOnAUnixSocket(t *testing.T) {
 	var keys []string
-	logged := &log{}
-	r := newRouter()
-	r.GET("/x", New(logged.option(), WithObserver(func(_ *gin.Context, d Decision) { keys = append(keys, d.Key) })), ok)
+	logged := &gintest.Log{}
+	r := gintest.NewRouter()
+	r.GET("/x", New(WithLogger(logged.Logger()), WithObserver(func(_ *gin.Context, d Decision) { keys = append(keys, d.Key) })), gintest.OK)
 	listener, err := net.Listen("unix", t.TempDir()+"/s")
 	if err != nil {
 		t.Skipf("no Unix sockets here: %v", err)
@@ -192,7 +194,7 @@ func TestOnAUnixSocket(t *testing.T) {
 		assert.Equal(t, 200, response.StatusCode)
 	}
 	assert.Equal(t, []string{"ginlimit:1/3s:/x:ip=203.0.113.7", "ginlimit:1/3s:/x:ip=unknown"}, keys)
-	assert.Equal(t, []string{"GL2"}, logged.codes(), "the proxy on the socket is trusted, but said nothing once")
+	assert.Equal(t, []string{"GL2"}, logged.Codes(), "the proxy on the socket is trusted, but said nothing once")
 }
 
 // FuzzKey holds that different routes and clients never share a key, and that no input makes a key long or unprintable.
@@ -244,7 +246,7 @@ func fuzzedClient(identity, address string) string {
 	c, engine := gin.CreateTestContext(httptest.NewRecorder())
 	engine.TrustedPlatform = "X-Client"
 	c.Request = &http.Request{Header: http.Header{"X-Client": {address}}, RemoteAddr: "192.0.2.9:1"}
-	k := newKeys(newConfig([]Option{WithIdentity(func(*gin.Context) string { return identity })}), &warnings{logger: discard})
+	k := newKeys(newConfig([]Option{WithIdentity(func(*gin.Context) string { return identity })}), &warnings{logger: gintest.Discard})
 	return string(k.appendClient(nil, c))
 }
 

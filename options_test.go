@@ -9,6 +9,8 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
+
+	"github.com/ginlimit/ginlimit/internal/gintest"
 )
 
 func TestWrongOptionsPanicInNew(t *testing.T) {
@@ -64,8 +66,8 @@ func TestOptionsThatHaveNothingToDoAreFine(t *testing.T) {
 }
 
 func TestTheLongestIntervalIsForEver(t *testing.T) {
-	r := newRouter()
-	r.GET("/x", New(quiet, WithInterval(math.MaxInt64)), ok)
-	assert.Equal(t, 200, request(r, "GET", "/x", alice).Code)
-	assert.Equal(t, 429, request(r, "GET", "/x", alice).Code)
+	r := gintest.NewRouter()
+	r.GET("/x", New(quiet, WithInterval(math.MaxInt64)), gintest.OK)
+	assert.Equal(t, 200, gintest.Request(r, "GET", "/x", gintest.Alice).Code)
+	assert.Equal(t, 429, gintest.Request(r, "GET", "/x", gintest.Alice).Code)
 }

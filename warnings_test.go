@@ -26,18 +26,18 @@ type log struct {
 	buf bytes.Buffer
 }
 
-func (l *log) Write(p []byte) (int, error) {
+func (l *gintest.Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.Write(p)
 }
 
-func newLogger(l *log) *slog.Logger { return slog.New(slog.NewJSONHandler(l, nil)) }
+func newLogger(l *gintest.Log) *slog.Logger { return slog.New(slog.NewJSONHandler(l, nil)) }
 
-func (l *log) option() Option { return WithLogger(newLogger(l)) }
+func (l *gintest.Log) option() Option { return WithLogger(newLogger(l)) }
 
 // entries returns the log lines so far.
-func (l *log) entries() (entries []map[string]any) {
+func (l *gintest.Log) entries() (entries []map[string]any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for line := range strings.Lines(l.buf.String()) {
@@ -49,7 +49,7 @@ func (l *log) entries() (entries []map[string]any) {
 	return entries
 }
 
-func (l *log) codes() (codes []string) {
+func (l *gintest.Log) codes() (codes []string) {
 	for _, entry := range l.entries() {
 		codes = append(codes, entry["code"].(string))
 	}
@@ -70,17 +70,17 @@ func get(t *testing.T, url string, header ...string) int {
 }
 
 // serve starts a real HTTP server with a limiter and returns its address and log.
-func serve(t *testing.T, trust func(*gin.Engine), opts ...Option) (string, *log) {
-	logged := &log{}
+func serve(t *testing.T, trust func(*gin.Engine), opts ...Option) (string, *gintest.Log) {
+	logged := &gintest.Log{}
 	r := gin.New()
 	trust(r)
-	r.GET("/x", New(append(opts, logged.option(), WithInterval(time.Minute))...), ok)
+	r.GET("/x", New(append(opts, WithLogger(logged.Logger()), WithInterval(time.Minute))...), gintest.OK)
 	server := httptest.NewServer(r)
 	t.Cleanup(server.Close)
 	return server.URL + "/x", logged
 }
 
-func proxies(addresses ...string) func(*gin.Engine) {
+func gintest.Trust(addresses ...string) func(*gin.Engine) {
 	return func(r *gin.Engine) {
 		if err := r.SetTrustedProxies(addresses); err != nil {
 			panic(err)
@@ -89,13 +89,13 @@ func proxies(addresses ...string) func(*gin.Engine) {
 }
 
 func TestForgedForwardingHeaderChangesNothingWithoutTrustedProxies(t *testing.T) {
-	url, logged := serve(t, proxies())
+	url, logged := serve(t, gintest.Trust())
 	assert.Equal(t, 200, get(t, url))
 	assert.Equal(t, 429, get(t, url, "X-Forwarded-For", "203.0.113.1"))
 	assert.Equal(t, 429, get(t, url, "X-Forwarded-For", "203.0.113.2"))
-	assert.Equal(t, []string{"GL4"}, logged.codes(), "a loopback peer may be a proxy that nobody trusts")
-	assert.Contains(t, logged.entries()[0]["msg"], "SetTrustedProxies")
-	assert.Equal(t, "127.0.0.1", logged.entries()[0]["peer"])
+	assert.Equal(t, []string{"GL4"}, logged.Codes(), "a loopback peer may be a proxy that nobody trusts")
+	assert.Contains(t, logged.Entries()[0]["msg"], "SetTrustedProxies")
+	assert.Equal(t, "127.0.0.1", logged.Entries()[0]["peer"])
 }
 
 func TestGinsDefaultTrustsForgersAndGL1SaysSoOnce(t *testing.T) {
@@ -103,16 +103,16 @@ func TestGinsDefaultTrustsForgersAndGL1SaysSoOnce(t *testing.T) {
 	assert.Equal(t, 200, get(t, url))
 	assert.Equal(t, 200, get(t, url, "X-Forwarded-For", "203.0.113.1"), "forged")
 	assert.Equal(t, 200, get(t, url, "X-Forwarded-For", "203.0.113.2"), "forged again")
-	assert.Equal(t, []string{"GL1"}, logged.codes())
-	assert.Contains(t, logged.entries()[0]["msg"], "engine.SetTrustedProxies")
+	assert.Equal(t, []string{"GL1"}, logged.Codes())
+	assert.Contains(t, logged.Entries()[0]["msg"], "engine.SetTrustedProxies")
 }
 
 func TestBehindATrustedProxyTheForwardedClientCounts(t *testing.T) {
-	url, logged := serve(t, proxies("127.0.0.1", "::1"))
+	url, logged := serve(t, gintest.Trust("127.0.0.1", "::1"))
 	assert.Equal(t, 200, get(t, url, "X-Forwarded-For", "203.0.113.1"))
 	assert.Equal(t, 200, get(t, url, "X-Forwarded-For", "203.0.113.2"))
 	assert.Equal(t, 429, get(t, url, "X-Forwarded-For", "198.51.100.5, 203.0.113.2"), "the client wrote the first address itself")
-	assert.Empty(t, logged.codes())
+	assert.Empty(t, logged.Codes())
 }
 
 func TestGL1(t *testing.T) {
@@ -122,15 +122,15 @@ func TestGL1(t *testing.T) {
 		want  []string
 	}{
 		"Gin's default":             {func(*gin.Engine) {}, nil, []string{"GL1"}},
-		"every IPv4 peer":           {proxies("0.0.0.0/0"), nil, []string{"GL1"}},
-		"every IPv6 peer":           {proxies("::/0"), nil, []string{"GL1"}},
-		"nobody":                    {proxies(), nil, nil},
-		"documentation addresses":   {proxies("192.0.2.0/24"), nil, nil}, // httptest's peers
-		"two such networks":         {proxies("192.0.2.0/24", "2001:db8::/32"), nil, nil},
+		"every IPv4 peer":           {gintest.Trust("0.0.0.0/0"), nil, []string{"GL1"}},
+		"every IPv6 peer":           {gintest.Trust("::/0"), nil, []string{"GL1"}},
+		"nobody":                    {gintest.Trust(), nil, nil},
+		"documentation addresses":   {gintest.Trust("192.0.2.0/24"), nil, nil}, // httptest's peers
+		"two such networks":         {gintest.Trust("192.0.2.0/24", "2001:db8::/32"), nil, nil},
 		"another's header":          {func(r *gin.Engine) { r.RemoteIPHeaders = []string{"True-Client-IP"} }, nil, []string{"GL1"}},
 		"a platform, and all peers": {func(r *gin.Engine) { r.TrustedPlatform = "X-Real-IP" }, nil, []string{"GL1"}},
-		"a platform, and no peers":  {func(r *gin.Engine) { proxies()(r); r.TrustedPlatform = "X-Real-IP" }, nil, nil},
-		"private networks":          {proxies("10.0.0.0/8", "fd00::/8"), nil, nil},
+		"a platform, and no peers":  {func(r *gin.Engine) { gintest.Trust()(r); r.TrustedPlatform = "X-Real-IP" }, nil, nil},
+		"private networks":          {gintest.Trust("10.0.0.0/8", "fd00::/8"), nil, nil},
 		"no forwarding":             {func(r *gin.Engine) { r.ForwardedByClientIP = false }, nil, nil},
 		"the IP does not count":     {func(*gin.Engine) {}, []Option{WithScope(PathOnly)}, nil},
 		"identities for all":        {func(*gin.Engine) {}, []Option{WithIdentity(func(*gin.Context) string { return "ada" })}, nil},
@@ -138,37 +138,37 @@ func TestGL1(t *testing.T) {
 		"another forwarding header": {func(r *gin.Engine) { r.RemoteIPHeaders = []string{"X-Real-IP"} }, nil, []string{"GL1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			logged := &log{}
+			logged := &gintest.Log{}
 			r := gin.New()
 			test.trust(r)
-			r.GET("/x", New(append(test.opts, logged.option())...), ok)
+			r.GET("/x", New(append(test.opts, WithLogger(logged.Logger()))...), gintest.OK)
 			for range 3 {
-				request(r, "GET", "/x", alice)
+				gintest.Request(r, "GET", "/x", gintest.Alice)
 			}
-			assert.Equal(t, test.want, logged.codes())
+			assert.Equal(t, test.want, logged.Codes())
 		})
 	}
 }
 
 func TestGL2(t *testing.T) {
-	logged := &log{}
-	r := newRouter()
-	r.GET("/x", New(logged.option()), ok)
-	assert.Equal(t, 200, request(r, "GET", "/x", "@").Code)
-	assert.Equal(t, 429, request(r, "GET", "/x", "").Code)
-	assert.Equal(t, []string{"GL2"}, logged.codes())
+	logged := &gintest.Log{}
+	r := gintest.NewRouter()
+	r.GET("/x", New(WithLogger(logged.Logger())), gintest.OK)
+	assert.Equal(t, 200, gintest.Request(r, "GET", "/x", "@").Code)
+	assert.Equal(t, 429, gintest.Request(r, "GET", "/x", "").Code)
+	assert.Equal(t, []string{"GL2"}, logged.Codes())
 }
 
 func TestGL3(t *testing.T) {
-	logged := &log{}
-	limit := New(logged.option())
-	r := newRouter()
-	r.Group("/", limit).GET("/x", limit, ok)
+	logged := &gintest.Log{}
+	limit := New(WithLogger(logged.Logger()))
+	r := gintest.NewRouter()
+	r.Group("/", limit).GET("/x", limit, gintest.OK)
 	for range 3 {
-		request(r, "GET", "/x", alice)
+		gintest.Request(r, "GET", "/x", gintest.Alice)
 	}
-	assert.Equal(t, []string{"GL3"}, logged.codes())
-	assert.Equal(t, "ginlimit:1/3s:/x:ip=203.0.113.7", logged.entries()[0]["key"])
+	assert.Equal(t, []string{"GL3"}, logged.Codes())
+	assert.Equal(t, "ginlimit:1/3s:/x:ip=203.0.113.7", logged.Entries()[0]["key"])
 }
 
 func TestGL4(t *testing.T) {
@@ -178,41 +178,41 @@ func TestGL4(t *testing.T) {
 		header []string
 		want   []string
 	}{
-		"a private proxy":                   {proxies(), "10.1.2.3:1", []string{"X-Forwarded-For", "203.0.113.1"}, []string{"GL4"}},
-		"a private IPv6 proxy":              {proxies(), "[fd00::1]:1", []string{"Forwarded", "for=203.0.113.1"}, []string{"GL4"}},
-		"a client far away forges":          {proxies(), alice, []string{"X-Forwarded-For", "203.0.113.1"}, nil},
-		"no forwarding header":              {proxies(), "10.1.2.3:1", nil, nil},
-		"a trusted proxy":                   {proxies("10.1.2.3"), "10.1.2.3:1", []string{"X-Forwarded-For", "203.0.113.1"}, nil},
-		"a trusted proxy says nonsense":     {proxies("10.1.2.3"), "10.1.2.3:1", []string{"X-Forwarded-For", "nonsense"}, []string{"GL9"}},
-		"a proxy in a carrier's network":    {proxies(), "100.64.0.2:1", []string{"X-Forwarded-For", "203.0.113.1"}, []string{"GL4"}},
-		"a link-local proxy":                {proxies(), "[fe80::1%eth0]:1", []string{"X-Forwarded-For", "203.0.113.1"}, []string{"GL4"}},
-		"a platform's proxy":                {proxies(), "10.1.2.3:1", []string{"Fly-Client-IP", "203.0.113.1"}, []string{"GL4"}},
-		"an empty header":                   {proxies(), "10.1.2.3:1", []string{"X-Forwarded-For", ""}, nil},
-		"a trusted proxy names only itself": {proxies("10.1.2.3"), "10.1.2.3:1", []string{"X-Forwarded-For", "10.1.2.3"}, nil},
+		"a private proxy":                   {gintest.Trust(), "10.1.2.3:1", []string{"X-Forwarded-For", "203.0.113.1"}, []string{"GL4"}},
+		"a private IPv6 proxy":              {gintest.Trust(), "[fd00::1]:1", []string{"Forwarded", "for=203.0.113.1"}, []string{"GL4"}},
+		"a client far away forges":          {gintest.Trust(), gintest.Alice, []string{"X-Forwarded-For", "203.0.113.1"}, nil},
+		"no forwarding header":              {gintest.Trust(), "10.1.2.3:1", nil, nil},
+		"a trusted proxy":                   {gintest.Trust("10.1.2.3"), "10.1.2.3:1", []string{"X-Forwarded-For", "203.0.113.1"}, nil},
+		"a trusted proxy says nonsense":     {gintest.Trust("10.1.2.3"), "10.1.2.3:1", []string{"X-Forwarded-For", "nonsense"}, []string{"GL9"}},
+		"a proxy in a carrier's network":    {gintest.Trust(), "100.64.0.2:1", []string{"X-Forwarded-For", "203.0.113.1"}, []string{"GL4"}},
+		"a link-local proxy":                {gintest.Trust(), "[fe80::1%eth0]:1", []string{"X-Forwarded-For", "203.0.113.1"}, []string{"GL4"}},
+		"a platform's proxy":                {gintest.Trust(), "10.1.2.3:1", []string{"Fly-Client-IP", "203.0.113.1"}, []string{"GL4"}},
+		"an empty header":                   {gintest.Trust(), "10.1.2.3:1", []string{"X-Forwarded-For", ""}, nil},
+		"a trusted proxy names only itself": {gintest.Trust("10.1.2.3"), "10.1.2.3:1", []string{"X-Forwarded-For", "10.1.2.3"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			logged := &log{}
+			logged := &gintest.Log{}
 			r := gin.New()
 			test.trust(r)
-			r.GET("/x", New(logged.option()), ok)
+			r.GET("/x", New(WithLogger(logged.Logger())), gintest.OK)
 			for range 3 {
-				request(r, "GET", "/x", test.peer, test.header...)
+				gintest.Request(r, "GET", "/x", test.peer, test.header...)
 			}
-			assert.Equal(t, test.want, logged.codes())
+			assert.Equal(t, test.want, logged.Codes())
 		})
 	}
 }
 
 func TestGL7(t *testing.T) {
-	logged := &log{}
-	r := newRouter()
-	r.GET("/x", New(logged.option(), WithCapacity(2)), ok)
+	logged := &gintest.Log{}
+	r := gintest.NewRouter()
+	r.GET("/x", New(WithLogger(logged.Logger()), WithCapacity(2)), gintest.OK)
 	for _, client := range []string{"203.0.113.1:1", "203.0.113.2:1", "203.0.113.3:1", "203.0.113.4:1"} {
-		assert.Equal(t, 200, request(r, "GET", "/x", client).Code)
+		assert.Equal(t, 200, gintest.Request(r, "GET", "/x", client).Code)
 	}
-	assert.Equal(t, 200, request(r, "GET", "/x", "203.0.113.1:1").Code, "its mark was given up")
-	assert.Equal(t, []string{"GL7"}, logged.codes())
-	assert.InDelta(t, 2, logged.entries()[0]["capacity"], 0)
+	assert.Equal(t, 200, gintest.Request(r, "GET", "/x", "203.0.113.1:1").Code, "its mark was given up")
+	assert.Equal(t, []string{"GL7"}, logged.Codes())
+	assert.InDelta(t, 2, logged.Entries()[0]["capacity"], 0)
 }
 
 func TestGL8(t *testing.T) {
@@ -232,9 +232,9 @@ func TestGL8(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Cleanup(func() { _ = test.client.(io.Closer).Close() })
-			logged := &log{}
-			New(logged.option(), WithRedis(test.client))
-			assert.Equal(t, test.want, logged.codes())
+			logged := &gintest.Log{}
+			New(WithLogger(logged.Logger()), WithRedis(test.client))
+			assert.Equal(t, test.want, logged.Codes())
 		})
 	}
 }
@@ -249,11 +249,11 @@ func TestWarningsGoToTheDefaultLoggerOfTheMoment(t *testing.T) {
 	before := slog.Default()
 	defer slog.SetDefault(before)
 	limit := New()
-	logged := &log{}
+	logged := &gintest.Log{}
 	slog.SetDefault(slog.New(slog.NewJSONHandler(logged, nil)))
 	r := gin.New()
 	r.GET("/x", limit)
-	request(r, "GET", "/x", alice)
-	assert.Equal(t, []string{"GL1"}, logged.codes())
-	assert.Equal(t, "ginlimit", logged.entries()[0]["policy"])
+	gintest.Request(r, "GET", "/x", gintest.Alice)
+	assert.Equal(t, []string{"GL1"}, logged.Codes())
+	assert.Equal(t, "ginlimit", logged.Entries()[0]["policy"])
 }

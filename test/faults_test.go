@@ -1,4 +1,4 @@
-package ginlimit
+package test
 
 import (
 	"context"
@@ -19,6 +19,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ginlimit/ginlimit"
+	"github.com/ginlimit/ginlimit/internal/gintest"
 	"github.com/ginlimit/ginlimit/internal/redistest"
 )
 
@@ -29,7 +31,7 @@ const margin = 2 * time.Second
 type process struct {
 	name   string
 	router *gin.Engine
-	logged *log
+	logged *gintest.Log
 
 	clients atomic.Int64 // how many there are so far
 	byRedis atomic.Int64 // decisions
@@ -42,19 +44,19 @@ type process struct {
 	slowest time.Duration
 }
 
-func startProcess(name string, client redis.Cmdable, opts ...Option) *process {
+func startProcess(name string, client redis.Cmdable, opts ...ginlimit.Option) *process {
 	p := &process{
-		name: name, router: newRouter(), logged: &log{}, stop: make(chan struct{}),
+		name: name, router: gintest.NewRouter(), logged: &gintest.Log{}, stop: make(chan struct{}),
 		allowed: map[int64]int{}, answers: map[int]int{},
 	}
-	opts = append(opts, p.logged.option(), WithRedis(client), WithInterval(time.Minute),
-		WithObserver(func(_ *gin.Context, d Decision) {
-			if d.Source == Redis && d.Err == nil {
+	opts = append(opts, p.WithLogger(logged.Logger()), ginlimit.WithRedis(client), ginlimit.WithInterval(time.Minute),
+		ginlimit.WithObserver(func(_ *gin.Context, d ginlimit.Decision) {
+			if d.Source == ginlimit.FromRedis && d.Err == nil {
 				p.byRedis.Add(1)
 			}
 		}))
 	p.router.Use(gin.RecoveryWithWriter(io.Discard))
-	p.router.GET("/x", New(opts...), ok)
+	p.router.GET("/x", ginlimit.New(opts...), gintest.OK)
 	for range 8 {
 		p.senders.Go(p.send)
 	}
@@ -77,7 +79,7 @@ func (p *process) send() {
 func (p *process) ask(client int64) {
 	start := time.Now()
 	from := fmt.Sprintf("10.%d.%d.%d:1", client>>16&255, client>>8&255, client&255)
-	status := request(p.router, "GET", "/x", from).Code
+	status := gintest.Request(p.router, "GET", "/x", from).Code
 	took := time.Since(start)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -93,7 +95,7 @@ func (p *process) waitForRedis(t *testing.T) time.Duration {
 	start, before := time.Now(), p.byRedis.Load()
 	for p.byRedis.Load() < before+20 {
 		if time.Since(start) > 30*time.Second {
-			t.Fatalf("%s: Redis does not decide again; log: %v", p.name, p.logged.entries())
+			t.Fatalf("%s: Redis does not decide again; log: %v", p.name, p.logged.Entries())
 		}
 		time.Sleep(time.Millisecond)
 	}
@@ -251,7 +253,7 @@ var faults = map[string]func(t *testing.T) fault{
 }
 
 // TestFaults holds, for every way in which Redis can't answer and every kind of client: no request fails or waits longer
-// than twice the timeout, no client gets more through a process than its limit, before, during and after, Redis decides
+// than twice the timeout, no client gets more through a process than its limit, before, during and after, FromRedis decides
 // again within two seconds, and no goroutine stays behind.
 func TestFaults(t *testing.T) {
 	for name, prepare := range faults {
@@ -266,7 +268,7 @@ func TestFaults(t *testing.T) {
 			} {
 				t.Cleanup(func() { _ = client.(io.Closer).Close() })
 				limit := 1 + rand.IntN(2)
-				processes = append(processes, startProcess(kind, client, WithLimit(limit)))
+				processes = append(processes, startProcess(kind, client, ginlimit.WithLimit(limit)))
 				defer processes[len(processes)-1].finish(t, limit)
 			}
 			for _, p := range processes {
@@ -277,17 +279,17 @@ func TestFaults(t *testing.T) {
 			fault.end()
 			for _, p := range processes {
 				took := p.waitForRedis(t)
-				t.Logf("%s: Redis decides again after %s; %v", p.name, took, p.logged.codes())
+				t.Logf("%s: Redis decides again after %s; %v", p.name, took, p.logged.Codes())
 				assert.Less(t, took, 2*time.Second+margin, p.name)
 			}
 			time.Sleep(500 * time.Millisecond) // of hand-back
 			for _, p := range processes {
-				gone := slices.Contains(p.logged.codes(), "GL5")
+				gone := slices.Contains(p.logged.Codes(), "GL5")
 				if name == "Sentinel failover" && !gone { // it can pass without one failed command
 					continue
 				}
 				assert.True(t, gone, p.name)
-				assert.Eventually(t, func() bool { return slices.Contains(p.logged.codes(), "GL6") }, margin+2*time.Second,
+				assert.Eventually(t, func() bool { return slices.Contains(p.logged.Codes(), "GL6") }, margin+2*time.Second,
 					time.Millisecond, p.name)
 			}
 		})

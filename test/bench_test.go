@@ -1,4 +1,4 @@
-package ginlimit
+package test
 
 import (
 	"context"
@@ -11,6 +11,10 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
+
+	"github.com/ginlimit/ginlimit"
+	"github.com/ginlimit/ginlimit/internal/gintest"
+	"github.com/ginlimit/ginlimit/internal/redistest"
 )
 
 // nowhere is a Redis that answers at once: a SET with a grant, a script with a denial. So what is measured is this
@@ -43,13 +47,13 @@ type bench struct {
 	status  int
 }
 
-func newBench(tb testing.TB, opts ...Option) *bench {
-	b := &bench{router: newRouter(), request: httptest.NewRequest("POST", "/pay", nil), header: http.Header{}}
+func newBench(tb testing.TB, opts ...ginlimit.Option) *bench {
+	b := &bench{router: gintest.NewRouter(), request: httptest.NewRequest("POST", "/pay", nil), header: http.Header{}}
 	ctx, cancel := context.WithCancel(context.Background()) // as a server's
 	tb.Cleanup(cancel)
 	b.request = b.request.WithContext(ctx)
-	b.router.POST("/pay", New(append(opts, quiet, WithInterval(time.Hour))...), func(*gin.Context) {})
-	b.send(alice)
+	b.router.POST("/pay", ginlimit.New(append(opts, quiet, ginlimit.WithInterval(time.Hour))...), func(*gin.Context) {})
+	b.send(gintest.Alice)
 	return b
 }
 
@@ -65,10 +69,10 @@ func (b *bench) send(from string) int {
 	return b.status
 }
 
-func overRedis(tb testing.TB) Option {
-	client := newClient(tb, "localhost:0")
+func overRedis(tb testing.TB) ginlimit.Option {
+	client := redistest.Dial(tb, "localhost:0")
 	client.AddHook(nowhere{})
-	return WithRedis(client)
+	return ginlimit.WithRedis(client)
 }
 
 // addresses are made before what is measured.
@@ -82,10 +86,10 @@ func addresses(n int) []string {
 
 // TestAllocations counts on top of what the router itself allocates, which is nothing.
 func TestAllocations(t *testing.T) {
-	for name, opts := range map[string][]Option{"redis": {overRedis(t)}, "memory": nil} {
+	for name, opts := range map[string][]ginlimit.Option{"redis": {overRedis(t)}, "memory": nil} {
 		b := newBench(t, opts...)
 		denied := testing.AllocsPerRun(1000, func() {
-			if b.send(alice) != http.StatusTooManyRequests {
+			if b.send(gintest.Alice) != http.StatusTooManyRequests {
 				t.Fail()
 			}
 		})
@@ -103,19 +107,19 @@ func TestAllocations(t *testing.T) {
 }
 
 func BenchmarkKey(b *testing.B) {
-	r := newRouter()
-	keys := newKeys(newConfig(nil), &warnings{logger: discard})
+	r := gintest.NewRouter()
+	keys := newKeys(newConfig(nil), &warnings{logger: gintest.Discard})
 	r.POST("/pay", func(c *gin.Context) {
 		b.ReportAllocs()
 		for b.Loop() {
 			keys.of(c)
 		}
 	})
-	request(r, "POST", "/pay", alice)
+	gintest.Request(r, "POST", "/pay", gintest.Alice)
 }
 
 func BenchmarkAllowed(b *testing.B) {
-	run := func(b *testing.B, opts ...Option) {
+	run := func(b *testing.B, opts ...ginlimit.Option) {
 		bench, clients := newBench(b, opts...), addresses(1<<20)
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ { // by the time a client comes again, the capacity has let go of its mark
@@ -129,11 +133,11 @@ func BenchmarkAllowed(b *testing.B) {
 }
 
 func BenchmarkDenied(b *testing.B) {
-	run := func(b *testing.B, opts ...Option) {
+	run := func(b *testing.B, opts ...ginlimit.Option) {
 		bench := newBench(b, opts...)
 		b.ReportAllocs()
 		for b.Loop() {
-			if bench.send(alice) != http.StatusTooManyRequests {
+			if bench.send(gintest.Alice) != http.StatusTooManyRequests {
 				b.Fatal("allowed")
 			}
 		}

@@ -1,4 +1,4 @@
-package ginlimit
+package test
 
 import (
 	"net"
@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ginlimit/ginlimit/internal/gintest"
 	"github.com/ginlimit/ginlimit/internal/nginxtest"
 )
 
@@ -45,7 +46,7 @@ func (s *site) upstream() string {
 func TestBehindNginx(t *testing.T) {
 	right, forgeable, shared := []int{200, 429, 429, 200}, []int{200, 200, 200, 200}, []int{200, 429, 429, 429}
 	named := func(headers ...string) func(*gin.Engine) {
-		return func(r *gin.Engine) { proxies("127.0.0.1")(r); r.RemoteIPHeaders = headers }
+		return func(r *gin.Engine) { gintest.Trust("127.0.0.1")(r); r.RemoteIPHeaders = headers }
 	}
 	for name, test := range map[string]struct {
 		onSocket   bool
@@ -56,22 +57,22 @@ func TestBehindNginx(t *testing.T) {
 		warned     []string
 	}{
 		"a socket, nothing set in Gin":          {true, func(*gin.Engine) {}, []string{appends}, "X-Forwarded-For", forgeable, []string{"GL1"}},
-		"a socket":                              {true, proxies(), []string{appends}, "X-Forwarded-For", right, nil},
-		"a socket, X-Real-IP, not named":        {true, proxies(), []string{setsReal}, "X-Forwarded-For", forgeable, []string{"GL10"}},
+		"a socket":                              {true, gintest.Trust(), []string{appends}, "X-Forwarded-For", right, nil},
+		"a socket, X-Real-IP, not named":        {true, gintest.Trust(), []string{setsReal}, "X-Forwarded-For", forgeable, []string{"GL10"}},
 		"a socket, X-Real-IP, named":            {true, named("X-Real-IP"), []string{setsReal}, "X-Forwarded-For", right, nil},
-		"a socket, ports":                       {true, proxies(), []string{"proxy_set_header X-Forwarded-For $remote_addr:$remote_port;"}, "X-Y", shared, []string{"GL9"}},
-		"a port":                                {false, proxies("127.0.0.1"), []string{appends}, "X-Forwarded-For", right, nil},
-		"a port, X-Real-IP, not named":          {false, proxies("127.0.0.1"), []string{setsReal}, "X-Forwarded-For", forgeable, []string{"GL10"}},
+		"a socket, ports":                       {true, gintest.Trust(), []string{"proxy_set_header X-Forwarded-For $remote_addr:$remote_port;"}, "X-Y", shared, []string{"GL9"}},
+		"a port":                                {false, gintest.Trust("127.0.0.1"), []string{appends}, "X-Forwarded-For", right, nil},
+		"a port, X-Real-IP, not named":          {false, gintest.Trust("127.0.0.1"), []string{setsReal}, "X-Forwarded-For", forgeable, []string{"GL10"}},
 		"a port, X-Real-IP, named":              {false, named("X-Real-IP"), []string{setsReal}, "X-Forwarded-For", right, nil},
-		"a port, both":                          {false, proxies("127.0.0.1"), []string{appends, setsReal}, "X-Forwarded-For", right, nil},
-		"a port, X-Forwarded-For, not named":    {false, proxies("127.0.0.1"), []string{appends}, "X-Real-IP", right, []string{"GL10"}},
+		"a port, both":                          {false, gintest.Trust("127.0.0.1"), []string{appends, setsReal}, "X-Forwarded-For", right, nil},
+		"a port, X-Forwarded-For, not named":    {false, gintest.Trust("127.0.0.1"), []string{appends}, "X-Real-IP", right, []string{"GL10"}},
 		"a port, X-Forwarded-For, named":        {false, named("X-Forwarded-For"), []string{appends}, "X-Real-IP", right, nil},
-		"a port, ports":                         {false, proxies("127.0.0.1"), []string{"proxy_set_header X-Forwarded-For $remote_addr:$remote_port;"}, "X-Y", shared, []string{"GL9"}},
-		"a port, ports, and X-Real-IP forged":   {false, proxies("127.0.0.1"), []string{"proxy_set_header X-Forwarded-For $remote_addr:$remote_port;"}, "X-Real-IP", forgeable, []string{"GL10", "GL9"}},
-		"a port, Forwarded":                     {false, proxies("127.0.0.1"), []string{"proxy_set_header Forwarded for=$remote_addr;"}, "X-Y", shared, []string{"GL9"}},
-		"a port, nobody trusted":                {false, proxies(), []string{appends}, "X-Forwarded-For", shared, []string{"GL4"}},
+		"a port, ports":                         {false, gintest.Trust("127.0.0.1"), []string{"proxy_set_header X-Forwarded-For $remote_addr:$remote_port;"}, "X-Y", shared, []string{"GL9"}},
+		"a port, ports, and X-Real-IP forged":   {false, gintest.Trust("127.0.0.1"), []string{"proxy_set_header X-Forwarded-For $remote_addr:$remote_port;"}, "X-Real-IP", forgeable, []string{"GL10", "GL9"}},
+		"a port, Forwarded":                     {false, gintest.Trust("127.0.0.1"), []string{"proxy_set_header Forwarded for=$remote_addr;"}, "X-Y", shared, []string{"GL9"}},
+		"a port, nobody trusted":                {false, gintest.Trust(), []string{appends}, "X-Forwarded-For", shared, []string{"GL4"}},
 		"a port, nothing set in Gin":            {false, func(*gin.Engine) {}, []string{appends}, "X-Forwarded-For", forgeable, []string{"GL1"}},
-		"a port, only IPv6 proxies are trusted": {false, proxies("::1"), []string{appends}, "X-Forwarded-For", shared, []string{"GL4"}},
+		"a port, only IPv6 proxies are trusted": {false, gintest.Trust("::1"), []string{appends}, "X-Forwarded-For", shared, []string{"GL4"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			nginxtest.Require(t)
@@ -84,7 +85,7 @@ func TestBehindNginx(t *testing.T) {
 				getFrom(t, "127.0.0.3", nginx),
 			}
 			assert.Equal(t, test.want, got)
-			assert.Equal(t, test.warned, s.log.codes())
+			assert.Equal(t, test.warned, s.log.Codes())
 		})
 	}
 }
@@ -96,13 +97,13 @@ func TestBehindTwoNginxInARow(t *testing.T) {
 	nginxtest.Require(t)
 	for name, onSocket := range map[string]bool{"a port": false, "a socket": true} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t, onSocket, proxies("127.0.0.1", "127.0.0.9"))
+			s := newSite(t, onSocket, gintest.Trust("127.0.0.1", "127.0.0.9"))
 			inner := nginxtest.Start(t, s.upstream(), appends, setsReal, fromProxyUnless(onSocket))
 			outer := nginxtest.Start(t, inner, appends, setsReal, "proxy_bind 127.0.0.9;")
 			assert.Equal(t, 200, getFrom(t, "127.0.0.2", outer, "X-Forwarded-For", "198.51.100.1"))
 			assert.Equal(t, 429, getFrom(t, "127.0.0.2", outer, "X-Forwarded-For", "198.51.100.2"))
 			assert.Equal(t, 200, getFrom(t, "127.0.0.3", outer))
-			assert.Empty(t, s.log.codes())
+			assert.Empty(t, s.log.Codes())
 		})
 	}
 }

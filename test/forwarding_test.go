@@ -1,4 +1,4 @@
-package ginlimit
+package test
 
 import (
 	"context"
@@ -21,16 +21,16 @@ import (
 type site struct {
 	server *httptest.Server
 	client *http.Client
-	log    *log
+	log    *gintest.Log
 	keys   []string
 }
 
-func newSite(t *testing.T, onSocket bool, setUp func(*gin.Engine), opts ...Option) *site {
-	s := &site{log: &log{}, client: &http.Client{}}
+func newSite(t *testing.T, onSocket bool, setUp func(*gin.Engine), opts ...ginlimit.Option) *site {
+	s := &site{log: &gintest.Log{}, client: &http.Client{}}
 	r := gin.New()
 	setUp(r)
-	r.GET("/x", New(append(opts, s.log.option(), WithInterval(time.Minute),
-		WithObserver(func(_ *gin.Context, d Decision) { s.keys = append(s.keys, d.Key) }))...), ok)
+	r.GET("/x", ginlimit.New(append(opts, sWithLogger(.log.Logger()), ginlimit.WithInterval(time.Minute),
+		ginlimit.WithObserver(func(_ *gin.Context, d ginlimit.Decision) { s.keys = append(s.keys, d.Key) }))...), gintest.OK)
 	s.server = httptest.NewUnstartedServer(r)
 	if onSocket {
 		path := filepath.Join(t.TempDir(), "s")
@@ -148,7 +148,7 @@ func TestForwarding(t *testing.T) {
 		{"the second proxy reads another header than the first", []string{"X-Forwarded-For", "10.0.0.3", "X-Real-IP", "203.0.113.1"},
 			"ip=10.0.0.3", "GL9"},
 	} {
-		trusted := proxies("127.0.0.1", "10.0.0.0/8")
+		trusted := gintest.Trust("127.0.0.1", "10.0.0.0/8")
 		forwarded := slices.ContainsFunc(row.header, func(s string) bool { return s == "Forwarded" }) ||
 			len(row.header) > 0 && row.header[1] != ""
 		for peer, test := range map[string]struct {
@@ -157,7 +157,7 @@ func TestForwarding(t *testing.T) {
 			counts, warns string
 		}{
 			"trusted":     {false, trusted, or(row.counts, "ip=127.0.0.1"), row.warned},
-			"not trusted": {false, proxies(), "ip=127.0.0.1", when(forwarded, "GL4")},
+			"not trusted": {false, gintest.Trust(), "ip=127.0.0.1", when(forwarded, "GL4")},
 			"socket": {true, trusted, or(row.counts, "ip=unknown"),
 				or(row.warned, when(row.counts == proxy, "GL2"))},
 		} {
@@ -168,8 +168,8 @@ func TestForwarding(t *testing.T) {
 					assert.Equal(t, status, got)
 					assert.Equal(t, test.counts, client)
 				}
-				assert.Equal(t, test.warns, first(s.log.codes()))
-				assert.LessOrEqual(t, len(s.log.codes()), 1, "each is said once")
+				assert.Equal(t, test.warns, first(s.log.Codes()))
+				assert.LessOrEqual(t, len(s.log.Codes()), 1, "each is said once")
 			})
 		}
 	}
@@ -194,7 +194,7 @@ func first(codes []string) string { return append(codes, "")[0] }
 // TestForwardingSetUps is what else an engine can be told.
 func TestForwardingSetUps(t *testing.T) {
 	reads := func(names ...string) func(*gin.Engine) {
-		return func(r *gin.Engine) { proxies("127.0.0.1")(r); r.RemoteIPHeaders = names }
+		return func(r *gin.Engine) { gintest.Trust("127.0.0.1")(r); r.RemoteIPHeaders = names }
 	}
 	const itself = "ip=127.0.0.1"
 	for name, test := range map[string]struct {
@@ -206,7 +206,7 @@ func TestForwardingSetUps(t *testing.T) {
 	}{
 		"Gin's default on a socket": {true, func(*gin.Engine) {}, []string{"X-Forwarded-For", "198.51.100.5, 203.0.113.1"},
 			"ip=198.51.100.5", []string{"GL1"}},
-		"no trusted proxies on a socket": {true, proxies(), []string{"X-Forwarded-For", "198.51.100.5, 203.0.113.1"},
+		"no trusted proxies on a socket": {true, gintest.Trust(), []string{"X-Forwarded-For", "198.51.100.5, 203.0.113.1"},
 			"ip=203.0.113.1", nil},
 		"no forwarding on a socket": {true, func(r *gin.Engine) { r.ForwardedByClientIP = false },
 			[]string{"X-Forwarded-For", "203.0.113.1"}, "ip=unknown", []string{"GL9"}},
@@ -221,7 +221,7 @@ func TestForwardingSetUps(t *testing.T) {
 		"a platform of one's own says nonsense": {false, platform("X-Client-Addr"), []string{"X-Client-Addr", "nonsense"},
 			itself, []string{"GL9"}},
 		"a trusted platform and a trusted proxy": {false, func(r *gin.Engine) {
-			proxies("127.0.0.1")(r)
+			gintest.Trust("127.0.0.1")(r)
 			r.TrustedPlatform = gin.PlatformCloudflare
 		}, []string{"CF-Connecting-IP", "203.0.113.1", "X-Forwarded-For", "203.0.113.1, 198.51.100.5"}, "ip=203.0.113.1", nil},
 		"only the header that the proxy sets": {false, reads("X-Real-IP"),
@@ -244,7 +244,7 @@ func TestForwardingSetUps(t *testing.T) {
 				if before != "" && test.onSocket {
 					t.Skip("GL2 is said then")
 				}
-				s := newSite(t, test.onSocket, test.setUp, WithCapacity(4))
+				s := newSite(t, test.onSocket, test.setUp, ginlimit.WithCapacity(4))
 				if before != "" {
 					s.get(t)
 				}
@@ -252,17 +252,17 @@ func TestForwardingSetUps(t *testing.T) {
 					_, client := s.get(t, test.header...)
 					assert.Equal(t, test.counts, client)
 				}
-				assert.Equal(t, test.warned, s.log.codes())
+				assert.Equal(t, test.warned, s.log.Codes())
 			})
 		}
 	}
 }
 
 func TestWhatGL9AndGL10Say(t *testing.T) {
-	s := newSite(t, false, proxies("127.0.0.1"))
+	s := newSite(t, false, gintest.Trust("127.0.0.1"))
 	s.get(t, "X-Forwarded-For", "203.0.113.1:40001")
 	s.get(t, "X-Forwarded-For", "198.51.100.5", "X-Real-IP", "203.0.113.1")
-	entries := s.log.entries()
+	entries := s.log.Entries()
 	require.Len(t, entries, 2)
 	assert.Equal(t, []any{"GL9", "X-Forwarded-For", "127.0.0.1"}, []any{entries[0]["code"], entries[0]["header"], entries[0]["peer"]})
 	assert.Equal(t, []any{"GL10", "X-Real-Ip", "203.0.113.1", "198.51.100.5"},
@@ -272,14 +272,14 @@ func TestWhatGL9AndGL10Say(t *testing.T) {
 // A client behind a proxy that passes X-Real-IP on can write what it likes into it.
 func TestALongListCostsLittle(t *testing.T) {
 	c, r := gin.CreateTestContext(httptest.NewRecorder())
-	proxies("10.0.0.0/8")(r)
+	gintest.Trust("10.0.0.0/8")(r)
 	var list strings.Builder
 	for i := range 60_000 {
 		fmt.Fprintf(&list, "10.0.%d.%d,", i>>8, i&255)
 	}
 	c.Request = &http.Request{RemoteAddr: "10.0.0.5:1",
 		Header: http.Header{"X-Forwarded-For": {"203.0.113.1"}, "X-Real-Ip": {list.String()}}}
-	k := newKeys(newConfig(nil), &warnings{logger: discard})
+	k := newKeys(newConfig(nil), &warnings{logger: gintest.Discard})
 	k.address(c)
 	assert.Less(t, testing.AllocsPerRun(10, func() { k.address(c) }), 500.0)
 }
@@ -290,19 +290,19 @@ func TestWhatHasBeenSaidCostsLittle(t *testing.T) {
 		trust  func(*gin.Engine)
 		header http.Header
 	}{
-		"GL4":                        {proxies(), http.Header{"X-Forwarded-For": {"203.0.113.1"}}},
-		"GL9":                        {proxies("10.0.0.0/8"), http.Header{"X-Real-Ip": {"203.0.113.1:1"}}},
-		"GL9, of a proxy in a row":   {proxies("10.0.0.0/8"), http.Header{"X-Forwarded-For": {"10.0.0.3"}, "X-Real-Ip": {"203.0.113.1"}}},
-		"GL10":                       {proxies("10.0.0.0/8"), http.Header{"X-Forwarded-For": {"203.0.113.1"}, "X-Real-Ip": {"203.0.113.2"}}},
+		"GL4":                        {gintest.Trust(), http.Header{"X-Forwarded-For": {"203.0.113.1"}}},
+		"GL9":                        {gintest.Trust("10.0.0.0/8"), http.Header{"X-Real-Ip": {"203.0.113.1:1"}}},
+		"GL9, of a proxy in a row":   {gintest.Trust("10.0.0.0/8"), http.Header{"X-Forwarded-For": {"10.0.0.3"}, "X-Real-Ip": {"203.0.113.1"}}},
+		"GL10":                       {gintest.Trust("10.0.0.0/8"), http.Header{"X-Forwarded-For": {"203.0.113.1"}, "X-Real-Ip": {"203.0.113.2"}}},
 		"nothing, with the platform": {platform("X-Client"), http.Header{"X-Forwarded-For": {"203.0.113.1"}, "X-Client": {"203.0.113.2"}}},
 	} {
 		c, r := gin.CreateTestContext(httptest.NewRecorder())
 		test.trust(r)
 		c.Request = &http.Request{RemoteAddr: "10.0.0.5:1", Header: test.header}
-		logged := &log{}
-		k := newKeys(newConfig(nil), &warnings{logger: newLogger(logged)})
+		logged := &gintest.Log{}
+		k := newKeys(newConfig(nil), &warnings{logger: logged.Logger()})
 		k.address(c)
-		assert.Equal(t, when(name[:2] == "GL", strings.Split(name, ",")[0]), first(logged.codes()), name)
+		assert.Equal(t, when(name[:2] == "GL", strings.Split(name, ",")[0]), first(logged.Codes()), name)
 		gins := testing.AllocsPerRun(100, func() { c.ClientIP() })
 		assert.LessOrEqual(t, testing.AllocsPerRun(100, func() { k.address(c) }), gins+1, name)
 	}
@@ -317,14 +317,14 @@ func TestForwardingAllocatesNothing(t *testing.T) {
 			"X-Real-Ip": {"10.0.0.3"}},
 	} {
 		c, r := gin.CreateTestContext(httptest.NewRecorder())
-		proxies("10.0.0.0/8")(r)
+		gintest.Trust("10.0.0.0/8")(r)
 		c.Request = &http.Request{Header: header, RemoteAddr: "10.0.0.5:1"}
-		logged := &log{}
-		k := newKeys(newConfig(nil), &warnings{logger: newLogger(logged)})
+		logged := &gintest.Log{}
+		k := newKeys(newConfig(nil), &warnings{logger: logged.Logger()})
 		text := c.ClientIP()
 		address := parseAddress(text)
 		k.forwarding.inspect(c, text, address)
 		assert.Zero(t, testing.AllocsPerRun(100, func() { k.forwarding.inspect(c, text, address) }), name)
-		assert.Empty(t, logged.codes())
+		assert.Empty(t, logged.Codes())
 	}
 }

@@ -1,4 +1,4 @@
-package ginlimit
+package test
 
 import (
 	"context"
@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ginlimit/ginlimit"
+	"github.com/ginlimit/ginlimit/internal/gintest"
 	"github.com/ginlimit/ginlimit/internal/redistest"
 )
 
@@ -28,16 +30,16 @@ func TestAClustersMastersShareTheMarks(t *testing.T) {
 	for _, limit := range []int{1, 3} {
 		var first, second *gin.Engine // processes
 		for _, r := range []**gin.Engine{&first, &second} {
-			*r = newRouter()
-			(*r).GET("/x", New(quiet, patient, WithRedis(newCluster(t, cluster, true)), WithLimit(limit), WithInterval(time.Hour)), ok)
+			*r = gintest.NewRouter()
+			(*r).GET("/x", ginlimit.New(quiet, patient, ginlimit.WithRedis(newCluster(t, cluster, true)), ginlimit.WithLimit(limit), ginlimit.WithInterval(time.Hour)), gintest.OK)
 		}
 		for client := range 60 {
 			from := fmt.Sprintf("10.0.0.%d:1", client)
 			for i := range limit {
-				require.Equal(t, 200, request([]*gin.Engine{first, second}[i%2], "GET", "/x", from).Code)
+				require.Equal(t, 200, gintest.Request([]*gin.Engine{first, second}[i%2], "GET", "/x", from).Code)
 			}
-			require.Equal(t, 429, request(first, "GET", "/x", from).Code)
-			require.Equal(t, 429, request(second, "GET", "/x", from).Code)
+			require.Equal(t, 429, gintest.Request(first, "GET", "/x", from).Code)
+			require.Equal(t, 429, gintest.Request(second, "GET", "/x", from).Code)
 		}
 		for _, node := range cluster.Nodes {
 			keys := node.Client().Keys(t.Context(), fmt.Sprintf("ginlimit:%d/*", limit)).Val()
@@ -51,19 +53,19 @@ func TestAClustersMastersShareTheMarks(t *testing.T) {
 func TestAReshardingSlotLosesAndDeniesNobody(t *testing.T) {
 	cluster := redistest.StartCluster(t, 3)
 	const oneSlot = "{slot}" // what a cluster's slot is made of, if it is in a key
-	identity := WithIdentity(func(c *gin.Context) string { return oneSlot + c.GetHeader("X-Client") })
+	identity := ginlimit.WithIdentity(func(c *gin.Context) string { return oneSlot + c.GetHeader("X-Client") })
 	for _, limit := range []int{1, 2} {
 		var failed atomic.Pointer[error]
-		observe := WithObserver(func(_ *gin.Context, d Decision) {
+		observe := ginlimit.WithObserver(func(_ *gin.Context, d ginlimit.Decision) {
 			if d.Err != nil {
 				failed.Store(&d.Err)
 			}
 		})
 		var routers []*gin.Engine
 		for _, honours := range []bool{true, true, false} {
-			r := newRouter()
-			r.GET("/x", New(quiet, patient, WithRedis(newCluster(t, cluster, honours)), WithLimit(limit), WithInterval(time.Hour),
-				identity, observe), ok)
+			r := gintest.NewRouter()
+			r.GET("/x", ginlimit.New(quiet, patient, ginlimit.WithRedis(newCluster(t, cluster, honours)), ginlimit.WithLimit(limit), ginlimit.WithInterval(time.Hour),
+				identity, observe), gintest.OK)
 			routers = append(routers, r)
 		}
 		var next atomic.Int64
@@ -82,7 +84,7 @@ func TestAReshardingSlotLosesAndDeniesNobody(t *testing.T) {
 					var all sync.WaitGroup
 					for i := range 2 * len(routers) {
 						all.Go(func() {
-							if request(routers[i%len(routers)], "GET", "/x", alice, "X-Client", client).Code == 200 {
+							if gintest.Request(routers[i%len(routers)], "GET", "/x", gintest.Alice, "X-Client", client).Code == 200 {
 								allowed.Add(1)
 							}
 						})

@@ -1,4 +1,4 @@
-package ginlimit
+package test
 
 import (
 	"os"
@@ -9,6 +9,9 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ginlimit/ginlimit"
+	"github.com/ginlimit/ginlimit/internal/gintest"
 )
 
 // readme returns a section of the README.
@@ -31,11 +34,11 @@ type setUp struct {
 }
 
 func trusting(headers ...string) func(*gin.Engine) {
-	return func(r *gin.Engine) { proxies("127.0.0.1", "10.0.0.0/8")(r); r.RemoteIPHeaders = headers }
+	return func(r *gin.Engine) { gintest.Trust("127.0.0.1", "10.0.0.0/8")(r); r.RemoteIPHeaders = headers }
 }
 
 func platform(name string) func(*gin.Engine) {
-	return func(r *gin.Engine) { proxies()(r); r.TrustedPlatform = name }
+	return func(r *gin.Engine) { gintest.Trust()(r); r.TrustedPlatform = name }
 }
 
 // appended is what most proxies send: they append to what the client sent and pass the rest on.
@@ -56,11 +59,11 @@ func by(header string) func(client, forged string) []string {
 }
 
 var setUps = map[string]setUp{
-	"straight on the network": {gin: proxies(), nobody: true, says: appended},
+	"straight on the network": {gin: gintest.Trust(), nobody: true, says: appended},
 	"own proxies in a row": {gin: trusting("X-Forwarded-For"), says: func(client, forged string) []string {
 		return []string{"X-Forwarded-For", forged + ", " + client + ", 10.0.0.6", "X-Real-IP", "10.0.0.6"}
 	}},
-	"Unix socket": {gin: func(r *gin.Engine) { proxies()(r); r.RemoteIPHeaders = []string{"X-Forwarded-For"} }, onSocket: true, says: appended},
+	"Unix socket": {gin: func(r *gin.Engine) { gintest.Trust()(r); r.RemoteIPHeaders = []string{"X-Forwarded-For"} }, onSocket: true, says: appended},
 	"nginx": {gin: trusting("X-Real-IP"), says: func(client, forged string) []string {
 		return []string{"X-Real-IP", client, "X-Forwarded-For", forged}
 	}},
@@ -100,13 +103,13 @@ func TestTheReadmesSetUps(t *testing.T) {
 			}
 			assert.Equal(t, []int{200, 429}, got)
 			if set.nobody {
-				assert.Equal(t, []string{"GL4"}, s.log.codes(), "the test's peer is an internal address")
+				assert.Equal(t, []string{"GL4"}, s.log.Codes(), "the test's peer is an internal address")
 				return
 			}
 			status, client := s.get(t, set.says("203.0.113.2", "203.0.113.1")...)
 			assert.Equal(t, 200, status)
 			assert.Equal(t, "ip=203.0.113.2", client)
-			assert.Empty(t, s.log.codes())
+			assert.Empty(t, s.log.Codes())
 		})
 	}
 }
@@ -162,8 +165,8 @@ func TestEveryWarningHasItsHeading(t *testing.T) {
 func TestARewrittenRequest(t *testing.T) {
 	for name, onRoutes := range map[string]bool{"with Use it counts twice": false, "on routes it counts once": true} {
 		t.Run(name, func(t *testing.T) {
-			limit := New(quiet, WithScope(IPOnly))
-			r := newRouter()
+			limit := ginlimit.New(quiet, ginlimit.WithScope(ginlimit.IPOnly))
+			r := gintest.NewRouter()
 			var routes []gin.HandlerFunc
 			if onRoutes {
 				routes = append(routes, limit)
@@ -174,8 +177,8 @@ func TestARewrittenRequest(t *testing.T) {
 				c.Request.URL.Path = "/new"
 				r.HandleContext(c)
 			})
-			r.GET("/new", append(routes, ok)...)
-			assert.Equal(t, map[bool]int{true: 200, false: 429}[onRoutes], request(r, "GET", "/old", alice).Code)
+			r.GET("/new", append(routes, gintest.OK)...)
+			assert.Equal(t, map[bool]int{true: 200, false: 429}[onRoutes], gintest.Request(r, "GET", "/old", gintest.Alice).Code)
 		})
 	}
 }

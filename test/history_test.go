@@ -1,4 +1,4 @@
-package ginlimit
+package test
 
 import (
 	"fmt"
@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ginlimit/ginlimit"
 	"github.com/ginlimit/ginlimit/internal/redistest"
 )
 
@@ -39,8 +40,8 @@ func (r *recorder) run(t *testing.T, client int, s store, limit int, interval ti
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.history = append(r.history, events(client, o, answer{got.err == nil, got.outcome == Allowed, got.remaining})...)
-	if v == undo || limit > 1 || got.outcome == Denied {
+	r.history = append(r.history, events(client, o, answer{got.err == nil, got.outcome == ginlimit.Allowed, got.remaining})...)
+	if v == undo || limit > 1 || got.outcome == ginlimit.Denied {
 		r.scripts++
 	}
 	if got.err != nil {
@@ -87,7 +88,7 @@ func TestHistoriesAreLinearizable(t *testing.T) {
 		running.Go(func() { disturb(proxy, end) })
 		for _, limit := range []int{1, 2} {
 			for _, interval := range []time.Duration{400 * time.Millisecond, time.Hour} {
-				cfg := newConfig([]Option{quiet, patient, WithRedis(client), WithLimit(limit), WithInterval(interval)})
+				cfg := newConfig([]ginlimit.Option{quiet, patient, ginlimit.WithRedis(client), ginlimit.WithLimit(limit), ginlimit.WithInterval(interval)})
 				s := withinDeadline(cfg, &warnings{logger: cfg.logger}, newRedisMarks(cfg))
 				for sender := range 4 {
 					running.Go(func() {

@@ -1,0 +1,245 @@
+package test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ginlimit/ginlimit"
+	"github.com/ginlimit/ginlimit/internal/gintest"
+	"github.com/ginlimit/ginlimit/internal/redistest"
+)
+
+// refunds counts how often it is asked, and says yes where the handlers answered with a server's error.
+type refunds struct{ asked int }
+
+func (r *refunds) option() ginlimit.Option {
+	return ginlimit.WithRefund(func(c *gin.Context) bool {
+		r.asked++
+		return c.Writer.Status() >= 500
+	})
+}
+
+func status(code int) gin.HandlerFunc { return func(c *gin.Context) { c.String(code, "answer") } }
+
+func TestARefundTakesTheMarkBack(t *testing.T) {
+	everywhere(t, func(t *testing.T, where ...ginlimit.Option) {
+		for _, limit := range []int{1, 2} {
+			var refunds refunds
+			r := gintest.NewRouter()
+			limiter := ginlimit.New(with(where, ginlimit.WithLimit(limit), ginlimit.WithInterval(time.Hour), refunds.option())...)
+			r.POST("/fails", limiter, gintest.Status(502))
+			r.POST("/works", limiter, gintest.Status(200))
+			for range 5 {
+				w := gintest.Request(r, "POST", "/fails", gintest.Alice)
+				require.Equal(t, 502, w.Code)
+				require.Equal(t, "answer", w.Body.String())
+			}
+			for range limit {
+				require.Equal(t, 200, gintest.Request(r, "POST", "/works", gintest.Alice).Code)
+			}
+			require.Equal(t, 429, gintest.Request(r, "POST", "/works", gintest.Alice).Code, "its mark was kept")
+			assert.Equal(t, 5+limit, refunds.asked, "not for the denied request")
+		}
+	})
+}
+
+func TestARefundTakesNobodyElsesMark(t *testing.T) {
+	everywhere(t, func(t *testing.T, where ...ginlimit.Option) {
+		var refunds refunds
+		var last ginlimit.Decision
+		r := gintest.NewRouter()
+		r.POST("/:status", ginlimit.New(with(where, ginlimit.WithScope(ginlimit.PathOnly), ginlimit.WithLimit(3), ginlimit.WithInterval(time.Hour), refunds.option(),
+			ginlimit.WithObserver(func(_ *gin.Context, d ginlimit.Decision) { last = d }))...), func(c *gin.Context) {
+			gintest.Status(map[string]int{"ok": 200, "bad": 500}[c.Param("status")])(c)
+		})
+		gintest.Request(r, "POST", "/ok", gintest.Alice)
+		gintest.Request(r, "POST", "/bad", gintest.Bob)
+		gintest.Request(r, "POST", "/ok", gintest.Bob)
+		assert.Equal(t, 1, last.Remaining, "of 3 marks, bob's first came back and gintest.Alice's stayed")
+	})
+}
+
+func TestAPanicAndAClientThatHungUpKeepTheMark(t *testing.T) {
+	everywhere(t, func(t *testing.T, where ...ginlimit.Option) {
+		var refunds refunds
+		r := gintest.NewRouter()
+		r.Use(gin.RecoveryWithWriter(io.Discard))
+		limiter := ginlimit.New(with(where, ginlimit.WithInterval(time.Hour), refunds.option())...)
+		r.POST("/panics", limiter, func(*gin.Context) { panic("handler") })
+		require.Equal(t, 500, gintest.Request(r, "POST", "/panics", gintest.Alice).Code)
+		assert.Equal(t, 429, gintest.Request(r, "POST", "/panics", gintest.Alice).Code)
+
+		gone, hangUp := context.WithCancel(context.Background())
+		r.POST("/left", limiter, func(c *gin.Context) { hangUp(); gintest.Status(500)(c) })
+		req := httptest.NewRequestWithContext(gone, "POST", "/left", nil)
+		req.RemoteAddr = gintest.Alice
+		r.ServeHTTP(httptest.NewRecorder(), req)
+		assert.Equal(t, 429, gintest.Request(r, "POST", "/left", gintest.Alice).Code)
+		assert.Zero(t, refunds.asked)
+	})
+}
+
+func TestARefundThatPanicsKeepsTheMark(t *testing.T) {
+	everywhere(t, func(t *testing.T, where ...ginlimit.Option) {
+		r := gintest.NewRouter()
+		r.Use(gin.RecoveryWithWriter(io.Discard))
+		r.POST("/x", ginlimit.New(with(where, ginlimit.WithInterval(time.Hour), ginlimit.WithRefund(func(*gin.Context) bool { panic("refund") }))...), gintest.OK)
+		gintest.Request(r, "POST", "/x", gintest.Alice)
+		assert.Equal(t, 429, gintest.Request(r, "POST", "/x", gintest.Alice).Code)
+	})
+}
+
+func TestMountedTwiceARefundIsAskedOnce(t *testing.T) {
+	everywhere(t, func(t *testing.T, where ...ginlimit.Option) {
+		var refunds refunds
+		opts := with(where, ginlimit.WithInterval(time.Hour), ginlimit.WithLimit(2), refunds.option())
+		one := ginlimit.New(opts...)
+		r := gintest.NewRouter()
+		r.Group("/a", one).POST("/x", one, gintest.Status(500))
+		r.Group("/b", one).POST("/x", ginlimit.New(opts...), gintest.Status(500))
+		for i := range 3 {
+			for _, path := range []string{"/a/x", "/b/x"} {
+				require.Equal(t, 500, gintest.Request(r, "POST", path, gintest.Alice).Code)
+			}
+			assert.Equal(t, 2*(i+1), refunds.asked)
+		}
+	})
+}
+
+func TestStackedLimitersRefundEachTheirOwn(t *testing.T) {
+	everywhere(t, func(t *testing.T, where ...ginlimit.Option) {
+		var refunds refunds
+		r := gintest.NewRouter()
+		r.POST("/x", ginlimit.New(with(where, ginlimit.WithInterval(time.Hour), refunds.option())...),
+			ginlimit.New(with(where, ginlimit.WithInterval(2*time.Hour))...), gintest.Status(500))
+		require.Equal(t, 500, gintest.Request(r, "POST", "/x", gintest.Alice).Code)
+		denied := gintest.Request(r, "POST", "/x", gintest.Alice)
+		assert.Equal(t, 429, denied.Code)
+		assert.Equal(t, "7200", denied.Header().Get("Retry-After"), "by the second, which keeps its mark")
+	})
+}
+
+func TestADryRunRefundsItsOwnMarksOnly(t *testing.T) {
+	everywhere(t, func(t *testing.T, where ...ginlimit.Option) {
+		var refunds refunds
+		var outcomes []ginlimit.Outcome
+		r := gintest.NewRouter()
+		limiter := ginlimit.New(with(where, ginlimit.WithInterval(time.Hour), ginlimit.WithDryRun(), refunds.option(),
+			ginlimit.WithObserver(func(_ *gin.Context, d ginlimit.Decision) { outcomes = append(outcomes, d.Outcome) }))...)
+		r.POST("/:status", limiter, func(c *gin.Context) {
+			gintest.Status(map[string]int{"ok": 200, "bad": 500}[c.Param("status")])(c)
+		})
+		gintest.Request(r, "POST", "/bad", gintest.Alice) // allowed, and taken back
+		gintest.Request(r, "POST", "/ok", gintest.Alice)  // allowed
+		gintest.Request(r, "POST", "/bad", gintest.Alice) // would have been denied, so has no mark to take back
+		gintest.Request(r, "POST", "/bad", gintest.Alice)
+		assert.Equal(t, []ginlimit.Outcome{ginlimit.Allowed, ginlimit.Allowed, ginlimit.Denied, ginlimit.Denied}, outcomes)
+		assert.Equal(t, 2, refunds.asked)
+	})
+}
+
+func TestHalfOfAThousandRefundedLeavesTheOthers(t *testing.T) {
+	server := redistest.Start(t)
+	refund := ginlimit.WithRefund(func(c *gin.Context) bool { return c.Query("keep") == "" })
+	run := func(opts ...ginlimit.Option) {
+		r := gintest.NewRouter()
+		r.POST("/x", ginlimit.New(append(opts, refund, ginlimit.WithInterval(time.Hour))...), gintest.OK)
+		var requests sync.WaitGroup
+		for i := range 1000 {
+			requests.Go(func() {
+				path := "/x"
+				if i%2 == 0 {
+					path = "/x?keep=1"
+				}
+				assert.Equal(t, 200, gintest.Request(r, "POST", path, fmt.Sprintf("10.0.%d.%d:1", i/250, i%250)).Code)
+			})
+		}
+		requests.Wait()
+	}
+	client := redistest.Dial(t, server.Addr())
+	run(quiet, patient, ginlimit.WithRedis(client), ginlimit.WithScope(ginlimit.PathOnly), ginlimit.WithLimit(1000))
+	assert.EqualValues(t, 500, client.ZCard(t.Context(), "ginlimit:1000/1h:/x:*").Val())
+
+	run(quiet, patient, ginlimit.WithRedis(client))
+	left := client.Keys(t.Context(), "ginlimit:1/1h:/x:ip=*").Val()
+	assert.Len(t, left, 500)
+	for _, key := range left {
+		var a, b int
+		_, err := fmt.Sscanf(key, "ginlimit:1/1h:/x:ip=10.0.%d.%d", &a, &b)
+		require.NoError(t, err)
+		assert.Zero(t, (250*a+b)%2, "%s was refunded", key)
+	}
+
+	inMemory := ginlimit.New(quiet, ginlimit.WithScope(ginlimit.PathOnly), ginlimit.WithLimit(1000), ginlimit.WithInterval(time.Hour), refund)
+	r := gintest.NewRouter()
+	r.POST("/y", inMemory, gintest.OK)
+	var requests sync.WaitGroup
+	for i := range 1000 {
+		requests.Go(func() { gintest.Request(r, "POST", []string{"/y", "/y?keep=1"}[i%2], gintest.Alice) })
+	}
+	requests.Wait()
+	for range 500 {
+		require.Equal(t, 200, gintest.Request(r, "POST", "/y?keep=1", gintest.Alice).Code)
+	}
+	require.Equal(t, 429, gintest.Request(r, "POST", "/y", gintest.Alice).Code)
+}
+
+// TestARefundThatFailsLeavesTheResponseAlone stops Redis between a request's mark and its refund.
+func TestARefundThatFailsLeavesTheResponseAlone(t *testing.T) {
+	for kind, honours := range map[string]bool{"honours deadlines": true, "default": false} {
+		t.Run(kind, func(t *testing.T) {
+			server := redistest.Start(t)
+			client := redis.NewClient(&redis.Options{Addr: server.Addr(), ContextTimeoutEnabled: honours})
+			defer client.Close()
+			require.NoError(t, client.Ping(t.Context()).Err())
+			logged := &gintest.Log{}
+			var refunds refunds
+			r := gintest.NewRouter()
+			r.POST("/x", ginlimit.New(ginlimit.WithLogger(logged.Logger()), ginlimit.WithRedis(client), ginlimit.WithInterval(time.Hour), refunds.option()), func(c *gin.Context) {
+				if refunds.asked == 0 {
+					server.Pause()
+				}
+				gintest.Status(502)(c)
+			})
+			start := time.Now()
+			w := gintest.Request(r, "POST", "/x", gintest.Alice)
+			assert.Less(t, time.Since(start), 200*time.Millisecond+margin)
+			assert.Equal(t, 502, w.Code)
+			assert.Equal(t, "answer", w.Body.String())
+			assert.Equal(t, 1, refunds.asked)
+			assert.True(t, slices.Contains(logged.Codes(), "GL5"), "it counts as a failure of Redis")
+			assert.Equal(t, 502, gintest.Request(r, "POST", "/x", gintest.Alice).Code, "this process's mark was taken back")
+			server.Resume()
+		})
+	}
+}
+
+func TestAMarkMadeInRedissPlaceIsRefunded(t *testing.T) {
+	for mode, asked := range map[ginlimit.Failure]int{FailLocal: 3, FailOpen: 0, FailClosed: 0} {
+		t.Run(mode.String(), func(t *testing.T) {
+			server := redistest.Start(t)
+			server.Kill()
+			var refunds refunds
+			r := gintest.NewRouter()
+			r.POST("/x", ginlimit.New(quiet, ginlimit.WithRedis(redistest.Dial(t, server.Addr())), ginlimit.WithFailure(mode), ginlimit.WithInterval(time.Hour), refunds.option()),
+				gintest.Status(500))
+			want := map[ginlimit.Failure]int{FailLocal: 500, FailOpen: 500, FailClosed: http.StatusServiceUnavailable}[mode]
+			for range 3 {
+				assert.Equal(t, want, gintest.Request(r, "POST", "/x", gintest.Alice).Code)
+			}
+			assert.Equal(t, asked, refunds.asked, "FailOpen and ginlimit.FailClosed leave no mark to take back")
+		})
+	}
+}
