@@ -3,60 +3,20 @@ package ginlimit
 import (
 	"context"
 	"io"
-	"log/slog"
-	"net/http"
 	"net/http/httptest"
-	"os"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ginlimit/ginlimit/internal/gintest"
 	"github.com/ginlimit/ginlimit/internal/redistest"
 )
 
-func TestMain(m *testing.M) {
-	gin.SetMode(gin.TestMode)
-	if addr := os.Getenv(workerEnv); addr != "" {
-		work(addr)
-		return
-	}
-	m.Run()
-}
-
-var quiet = WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))
-
-// newRouter returns an engine without trusted proxies.
-func gintest.NewRouter() *gin.Engine {
-	r := gin.New()
-	if err := r.SetTrustedProxies(nil); err != nil {
-		panic(err)
-	}
-	return r
-}
-
-func ok(c *gin.Context) { c.String(http.StatusOK, "done") }
-
-// request sends a request from an address, "ip:port", and returns the response.
-func gintest.Request(h http.Handler, method, path, from string, header ...string) *httptest.ResponseRecorder {
-	req := httptest.NewRequest(method, path, nil)
-	req.RemoteAddr = from
-	for i := 0; i < len(header); i += 2 {
-		req.Header.Add(header[i], header[i+1])
-	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, req)
-	return w
-}
-
-const (
-	gintest.Alice = "203.0.113.7:1000"
-	gintest.Bob   = "203.0.113.8:2000"
-)
+var quiet = WithLogger(gintest.Discard)
 
 // everywhere runs a test with marks in this process and with marks in a real Redis.
 func everywhere(t *testing.T, test func(t *testing.T, where ...Option)) {
@@ -64,12 +24,6 @@ func everywhere(t *testing.T, test func(t *testing.T, where ...Option)) {
 	t.Run("redis", func(t *testing.T) {
 		test(t, quiet, WithRedis(redistest.Dial(t, redistest.Start(t).Addr())), WithTimeout(5*time.Second))
 	})
-}
-
-func newClient(t testing.TB, addr string) *redis.Client {
-	client := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true})
-	t.Cleanup(func() { _ = client.Close() })
-	return client
 }
 
 // with returns the options of a test after those that say where marks live.
@@ -136,70 +90,6 @@ func TestGroupGivesEachRouteItsOwnMarks(t *testing.T) {
 	})
 }
 
-func TestARequestIsNeverDeniedByItsOwnMark(t *testing.T) {
-	everywhere(t, func(t *testing.T, where ...Option) {
-		for _, limit := range []int{1, 2} {
-			decisions := 0
-			opts := with(where, WithLimit(limit), WithObserver(func(*gin.Context, Decision) { decisions++ }))
-			one := New(opts...)
-			r := gintest.NewRouter()
-			r.Group("/same", one).GET("/x", one, gintest.OK)
-			r.Group("/equal", one).GET("/x", New(opts...), gintest.OK)
-			for _, path := range []string{"/same/x", "/equal/x"} {
-				decisions = 0
-				for range limit {
-					assert.Equal(t, 200, gintest.Request(r, "GET", path, gintest.Alice).Code, path)
-				}
-				assert.Equal(t, 429, gintest.Request(r, "GET", path, gintest.Alice).Code, path)
-				assert.Equal(t, limit+1, decisions, "each request is observed once")
-			}
-		}
-	})
-}
-
-func TestHandleContextStartsANewRequest(t *testing.T) {
-	everywhere(t, func(t *testing.T, where ...Option) {
-		r := gintest.NewRouter()
-		limit := New(where...)
-		r.GET("/old", limit, func(c *gin.Context) {
-			c.Request.URL.Path = "/new"
-			r.HandleContext(c)
-		})
-		r.GET("/new", limit, gintest.OK)
-		assert.Equal(t, "done", gintest.Request(r, "GET", "/old", gintest.Alice).Body.String())
-		assert.Equal(t, 429, gintest.Request(r, "GET", "/new", gintest.Alice).Code, "the second half left a mark of its own")
-	})
-}
-
-func TestStackedLimitersDoNotSeeEachOthersMarks(t *testing.T) {
-	everywhere(t, func(t *testing.T, where ...Option) {
-		r := gintest.NewRouter()
-		r.GET("/x", New(with(where, WithInterval(time.Second))...),
-			New(with(where, WithInterval(time.Minute), WithLimit(3))...), gintest.OK)
-		assert.Equal(t, 200, gintest.Request(r, "GET", "/x", gintest.Alice).Code)
-		denied := gintest.Request(r, "GET", "/x", gintest.Alice)
-		assert.Equal(t, 429, denied.Code)
-		assert.Equal(t, "1", denied.Header().Get("Retry-After"), "the first limiter denied")
-	})
-}
-
-func TestStackedLimitersOverTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := gintest.NewRouter()
-		r.GET("/x", New(quiet, WithInterval(time.Second)), New(quiet, WithInterval(time.Minute), WithLimit(3)), gintest.OK)
-		for range 3 {
-			assert.Equal(t, 200, gintest.Request(r, "GET", "/x", gintest.Alice).Code)
-			assert.Equal(t, 429, gintest.Request(r, "GET", "/x", gintest.Alice).Code)
-			time.Sleep(time.Second)
-		}
-		denied := gintest.Request(r, "GET", "/x", gintest.Alice)
-		assert.Equal(t, 429, denied.Code)
-		assert.Equal(t, "57", denied.Header().Get("Retry-After"))
-		time.Sleep(57 * time.Second)
-		assert.Equal(t, 200, gintest.Request(r, "GET", "/x", gintest.Alice).Code)
-	})
-}
-
 func TestMarksExpireToTheMillisecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, interval := range []time.Duration{50 * time.Millisecond, 1900 * time.Millisecond, 3 * time.Second} {
@@ -247,38 +137,6 @@ func TestDeniedFunctionWritesTheAnswer(t *testing.T) {
 	assert.Contains(t, again.Body.String(), `"after":2.9`)
 }
 
-func TestDecision(t *testing.T) {
-	everywhere(t, func(t *testing.T, where ...Option) {
-		var got []Decision
-		r := gintest.NewRouter()
-		r.GET("/x", New(with(where, WithLimit(2), WithInterval(90*time.Second), WithPrefix("shop"),
-			WithObserver(func(_ *gin.Context, d Decision) { got = append(got, d) }))...), gintest.OK)
-		for range 3 {
-			gintest.Request(r, "GET", "/x", gintest.Alice)
-		}
-		require.Len(t, got, 3)
-		for i, want := range []struct {
-			outcome   Outcome
-			remaining int
-		}{{Allowed, 1}, {Allowed, 0}, {Denied, 0}} {
-			d := got[i]
-			assert.Equal(t, want.outcome, d.Outcome)
-			assert.Equal(t, want.remaining, d.Remaining)
-			assert.Equal(t, "shop", d.Policy)
-			assert.Equal(t, "shop:2/90s:/x:ip=203.0.113.7", d.Key)
-			assert.Equal(t, 2, d.Limit)
-			assert.Equal(t, 90*time.Second, d.Interval)
-			assert.NoError(t, d.Err)
-			assert.False(t, d.DryRun)
-			if d.Remaining > 0 {
-				assert.Zero(t, d.RetryAfter)
-			} else {
-				assert.InDelta(t, 90, d.RetryAfter.Seconds(), 30)
-			}
-		}
-	})
-}
-
 func TestHangingUpAtOnceIsCounted(t *testing.T) {
 	everywhere(t, func(t *testing.T, where ...Option) {
 		r := gintest.NewRouter()
@@ -292,10 +150,4 @@ func TestHangingUpAtOnceIsCounted(t *testing.T) {
 		assert.Equal(t, 200, w.Code)
 		assert.Equal(t, 429, gintest.Request(r, "GET", "/x", gintest.Alice).Code)
 	})
-}
-
-func TestStrings(t *testing.T) {
-	assert.Equal(t, "allowed denied unavailable 3", Allowed.String()+" "+Denied.String()+" "+Unavailable.String()+" "+Outcome(3).String())
-	assert.Equal(t, "redis memory cache -1", Redis.String()+" "+Memory.String()+" "+Cache.String()+" "+Source(-1).String())
-	assert.Equal(t, "FailLocal FailOpen FailClosed", FailLocal.String()+" "+FailOpen.String()+" "+FailClosed.String())
 }

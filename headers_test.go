@@ -66,13 +66,15 @@ func TestHeadersToTheByte(t *testing.T) {
 	}
 }
 
-func TestHeadersOverRedis(t *testing.T) {
-	r := gintest.NewRouter()
-	r.GET("/x", New(quiet, patient, WithRedis(redistest.Dial(t, redistest.Start(t).Addr())), WithInterval(time.Hour), WithHeaders()), gintest.OK)
-	for i, retryAfter := range []string{"[]", "[3600]"} {
-		w := gintest.Request(r, "GET", "/x", gintest.Alice)
-		assert.Equal(t, retryAfter+` ["ginlimit";q=1;w=3600] ["ginlimit";r=0;t=3600]`, limitHeaders(w.Header()), "request %d", i)
-	}
+func TestHeadersEverywhere(t *testing.T) {
+	everywhere(t, func(t *testing.T, where ...Option) {
+		r := gintest.NewRouter()
+		r.GET("/x", New(with(where, WithInterval(time.Hour), WithHeaders())...), gintest.OK)
+		for i, retryAfter := range []string{"[]", "[3600]"} {
+			w := gintest.Request(r, "GET", "/x", gintest.Alice)
+			assert.Equal(t, retryAfter+` ["ginlimit";q=1;w=3600] ["ginlimit";r=0;t=3600]`, limitHeaders(w.Header()), "request %d", i)
+		}
+	})
 }
 
 func TestStackedLimitersAddAValueEach(t *testing.T) {

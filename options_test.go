@@ -18,6 +18,7 @@ func TestWrongOptionsPanicInNew(t *testing.T) {
 	var noCluster *redis.ClusterClient
 	client := redis.NewClient(&redis.Options{})
 	defer func() { _ = client.Close() }()
+	one := func(*gin.Context) int { return 1 }
 	for want, opts := range map[string][]Option{
 		"ginlimit: New: option 2 of 3 is nil":                                                            {WithLimit(1), nil, WithLimit(2)},
 		"ginlimit: WithRedis(nil): needs a client":                                                       {WithRedis(nil)},
@@ -25,7 +26,12 @@ func TestWrongOptionsPanicInNew(t *testing.T) {
 		"ginlimit: WithRedis(*redis.Tx): only queues commands; pass the client itself":                   {WithRedis(&redis.Tx{})},
 		"ginlimit: WithInterval(999µs): must be at least 1ms":                                            {WithInterval(999 * time.Microsecond)},
 		"ginlimit: WithInterval(-1s): must be at least 1ms":                                              {WithInterval(-time.Second)},
-		"ginlimit: WithLimit(0): must be at least 1":                                                     {WithLimit(0)},
+		"ginlimit: WithLimit(0): must be 1 to 9007199254740991":                                          {WithLimit(0)},
+		"ginlimit: WithLimit(9007199254740992): must be 1 to 9007199254740991":                           {WithLimit(1 << 53)},
+		"ginlimit: WithLimit(5) with WithLimitFunc: only one of them can say what the limit is":          {WithLimitFunc(one), WithLimit(5)},
+		"ginlimit: WithLimit(1) with WithLimitFunc: only one of them can say what the limit is":          {WithLimit(1), WithLimitFunc(one)},
+		"ginlimit: WithLimitFunc(nil): needs a function":                                                 {WithLimitFunc(nil)},
+		"ginlimit: WithCost(nil): needs a function":                                                      {WithCost(nil)},
 		"ginlimit: WithScope(3): must be PathAndIP, PathOnly or IPOnly":                                  {WithScope(3)},
 		"ginlimit: WithScope(-1): must be PathAndIP, PathOnly or IPOnly":                                 {WithScope(-1)},
 		"ginlimit: WithFailure(3): must be FailLocal, FailOpen or FailClosed":                            {WithFailure(3)},
@@ -37,6 +43,7 @@ func TestWrongOptionsPanicInNew(t *testing.T) {
 		"ginlimit: WithTimeout(0s): must be positive":                                                    {WithTimeout(0)},
 		"ginlimit: WithCapacity(0): must be at least 1":                                                  {WithCapacity(0)},
 		"ginlimit: WithCapacity(2): is under the limit of 3, so the limit could never be reached":        {WithCapacity(2), WithLimit(3)},
+		"ginlimit: WithCapacity(126): is under the limit of 127, so the limit could never be reached":    {WithLimit(127), WithCapacity(126)},
 		"ginlimit: WithIdentity(nil): needs a function":                                                  {WithIdentity(nil)},
 		"ginlimit: WithRefund(nil): needs a function":                                                    {WithRefund(nil)},
 		"ginlimit: WithDenied(nil): needs a function":                                                    {WithDenied(nil)},
@@ -61,6 +68,7 @@ func TestOptionsThatHaveNothingToDoAreFine(t *testing.T) {
 	assert.NotPanics(t, func() {
 		New(quiet, WithTimeout(1), WithFailure(FailClosed), WithHeaders(), WithDryRun(), WithCapacity(1))
 		New(quiet, WithInterval(math.MaxInt64), WithPrefix("!~:#"), WithLogger(slog.Default()))
+		New(quiet, WithCapacity(1), WithLimit(128))
 		New(quiet, WithScope(PathOnly), WithScope(IPOnly), WithIPv6Prefix(1), WithIPv6Prefix(128))
 	})
 }

@@ -5,16 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"regexp"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/redis/go-redis/v9"
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/ginlimit/ginlimit"
 )
@@ -203,24 +198,4 @@ func ExampleWithRedis() {
 	// *redis.Client true
 	// *redis.AutoPipeliner true
 	// <nil>
-}
-
-// TestTheReadmesRecipesAreExamples looks for each piece of code of the README's recipes in this file.
-func TestTheReadmesRecipesAreExamples(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	_, recipes, found := strings.Cut(string(readme), "\n## Recipes\n")
-	require.True(t, found)
-	recipes, _, _ = strings.Cut(recipes, "\n## ")
-	var tested string
-	for _, file := range []string{"recipes_test.go", "observe_test.go"} {
-		source, err := os.ReadFile(file)
-		require.NoError(t, err)
-		tested += " " + strings.Join(strings.Fields(string(source)), " ")
-	}
-	pieces := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(recipes, -1)
-	assert.GreaterOrEqual(t, len(pieces), 9)
-	for _, piece := range pieces {
-		assert.Contains(t, tested, strings.Join(strings.Fields(piece[1]), " "))
-	}
 }

@@ -1,119 +1,17 @@
 package ginlimit
 
 import (
-	"bytes"
-	"encoding/json"
-	"io"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ginlimit/ginlimit/internal/gintest"
+	"github.com/ginlimit/ginlimit/internal/redistest"
 )
-
-var discard = slog.New(slog.NewTextHandler(io.Discard, nil))
-
-// log collects what a limiter logs.
-type log struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *gintest.Log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func newLogger(l *gintest.Log) *slog.Logger { return slog.New(slog.NewJSONHandler(l, nil)) }
-
-func (l *gintest.Log) option() Option { return WithLogger(newLogger(l)) }
-
-// entries returns the log lines so far.
-func (l *gintest.Log) entries() (entries []map[string]any) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for line := range strings.Lines(l.buf.String()) {
-		var entry map[string]any
-		if json.Unmarshal([]byte(line), &entry) == nil {
-			entries = append(entries, entry)
-		}
-	}
-	return entries
-}
-
-func (l *gintest.Log) codes() (codes []string) {
-	for _, entry := range l.entries() {
-		codes = append(codes, entry["code"].(string))
-	}
-	return codes
-}
-
-// get sends a request over real HTTP and returns the status.
-func get(t *testing.T, url string, header ...string) int {
-	req, err := http.NewRequest("GET", url, nil)
-	require.NoError(t, err)
-	for i := 0; i < len(header); i += 2 {
-		req.Header.Add(header[i], header[i+1])
-	}
-	response, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	_ = response.Body.Close()
-	return response.StatusCode
-}
-
-// serve starts a real HTTP server with a limiter and returns its address and log.
-func serve(t *testing.T, trust func(*gin.Engine), opts ...Option) (string, *gintest.Log) {
-	logged := &gintest.Log{}
-	r := gin.New()
-	trust(r)
-	r.GET("/x", New(append(opts, WithLogger(logged.Logger()), WithInterval(time.Minute))...), gintest.OK)
-	server := httptest.NewServer(r)
-	t.Cleanup(server.Close)
-	return server.URL + "/x", logged
-}
-
-func gintest.Trust(addresses ...string) func(*gin.Engine) {
-	return func(r *gin.Engine) {
-		if err := r.SetTrustedProxies(addresses); err != nil {
-			panic(err)
-		}
-	}
-}
-
-func TestForgedForwardingHeaderChangesNothingWithoutTrustedProxies(t *testing.T) {
-	url, logged := serve(t, gintest.Trust())
-	assert.Equal(t, 200, get(t, url))
-	assert.Equal(t, 429, get(t, url, "X-Forwarded-For", "203.0.113.1"))
-	assert.Equal(t, 429, get(t, url, "X-Forwarded-For", "203.0.113.2"))
-	assert.Equal(t, []string{"GL4"}, logged.Codes(), "a loopback peer may be a proxy that nobody trusts")
-	assert.Contains(t, logged.Entries()[0]["msg"], "SetTrustedProxies")
-	assert.Equal(t, "127.0.0.1", logged.Entries()[0]["peer"])
-}
-
-func TestGinsDefaultTrustsForgersAndGL1SaysSoOnce(t *testing.T) {
-	url, logged := serve(t, func(*gin.Engine) {})
-	assert.Equal(t, 200, get(t, url))
-	assert.Equal(t, 200, get(t, url, "X-Forwarded-For", "203.0.113.1"), "forged")
-	assert.Equal(t, 200, get(t, url, "X-Forwarded-For", "203.0.113.2"), "forged again")
-	assert.Equal(t, []string{"GL1"}, logged.Codes())
-	assert.Contains(t, logged.Entries()[0]["msg"], "engine.SetTrustedProxies")
-}
-
-func TestBehindATrustedProxyTheForwardedClientCounts(t *testing.T) {
-	url, logged := serve(t, gintest.Trust("127.0.0.1", "::1"))
-	assert.Equal(t, 200, get(t, url, "X-Forwarded-For", "203.0.113.1"))
-	assert.Equal(t, 200, get(t, url, "X-Forwarded-For", "203.0.113.2"))
-	assert.Equal(t, 429, get(t, url, "X-Forwarded-For", "198.51.100.5, 203.0.113.2"), "the client wrote the first address itself")
-	assert.Empty(t, logged.Codes())
-}
 
 func TestGL1(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -215,34 +113,29 @@ func TestGL7(t *testing.T) {
 	assert.InDelta(t, 2, logged.Entries()[0]["capacity"], 0)
 }
 
-func TestGL8(t *testing.T) {
+// TestGL11 refuses scripts to a client, which needs them for refunds and limits above 1.
+func TestGL11(t *testing.T) {
 	for name, test := range map[string]struct {
-		client redis.Cmdable
-		want   []string
+		opts []Option
+		want []int // by request, without a script
 	}{
-		"a client as it is made by default": {redis.NewClient(&redis.Options{}), []string{"GL8"}},
-		"one that honours deadlines":        {redis.NewClient(&redis.Options{ContextTimeoutEnabled: true}), nil},
-		"a failover client":                 {redis.NewFailoverClient(&redis.FailoverOptions{ContextTimeoutEnabled: true}), nil},
-		"a cluster client":                  {redis.NewClusterClient(&redis.ClusterOptions{ContextTimeoutEnabled: true}), nil},
-		"a default cluster client":          {redis.NewClusterClient(&redis.ClusterOptions{}), []string{"GL8"}},
-		"a ring":                            {redis.NewRing(&redis.RingOptions{ContextTimeoutEnabled: true}), nil},
-		"a default ring":                    {redis.NewRing(&redis.RingOptions{}), []string{"GL8"}},
-		"a universal client":                {redis.NewUniversalClient(&redis.UniversalOptions{ContextTimeoutEnabled: true}), nil},
-		"the automatic pipeliner":           {autoPipeliner(t, redis.NewClient(&redis.Options{ContextTimeoutEnabled: true})), []string{"GL8"}},
+		"a limit above 1": {[]Option{WithLimit(2)}, []int{200, 200, 429}}, // by this process's own marks
+		"a refund":        {[]Option{WithRefund(func(*gin.Context) bool { return true })}, []int{200, 429, 429}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Cleanup(func() { _ = test.client.(io.Closer).Close() })
+			server := redistest.Start(t)
+			require.NoError(t, server.Client().Do(t.Context(), "acl", "setuser", "default", "-evalsha", "-eval").Err())
 			logged := &gintest.Log{}
-			New(WithLogger(logged.Logger()), WithRedis(test.client))
-			assert.Equal(t, test.want, logged.Codes())
+			r := gintest.NewRouter()
+			opts := append(test.opts, WithLogger(logged.Logger()), WithTimeout(5*time.Second), WithInterval(time.Hour))
+			r.GET("/x", New(append(opts, WithRedis(redistest.Dial(t, server.Addr())))...), gintest.OK)
+			for _, want := range test.want {
+				assert.Equal(t, want, gintest.Request(r, "GET", "/x", gintest.Alice).Code)
+			}
+			assert.Equal(t, []string{"GL11"}, logged.Codes(), "said once, and no outage")
+			assert.Contains(t, logged.Entries()[0]["error"], "NOPERM")
 		})
 	}
-}
-
-func autoPipeliner(t testing.TB, client *redis.Client) *redis.AutoPipeliner {
-	pipeliner, err := client.AutoPipeline()
-	require.NoError(t, err)
-	return pipeliner
 }
 
 func TestWarningsGoToTheDefaultLoggerOfTheMoment(t *testing.T) {
