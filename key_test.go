@@ -171,3 +171,15 @@ func assertClient(t *testing.T, client string) {
 		}
 	}
 }
+
+func BenchmarkKey(b *testing.B) {
+	r := gintest.NewRouter()
+	keys := newKeys(newConfig(nil), &warnings{logger: gintest.Discard})
+	r.POST("/pay", func(c *gin.Context) {
+		b.ReportAllocs()
+		for b.Loop() {
+			keys.of(c)
+		}
+	})
+	gintest.Request(r, "POST", "/pay", gintest.Alice)
+}

@@ -109,36 +109,6 @@ func logIn(c *gin.Context) {
 	c.String(200, "hello")
 }
 
-func ExampleWithDenied_json() {
-	r := newEngine()
-	r.POST("/pay", ginlimit.New(ginlimit.WithDenied(func(c *gin.Context, d ginlimit.Decision) {
-		c.JSON(c.Writer.Status(), gin.H{"error": d.Outcome.String(), "limit": d.Limit, "interval": d.Interval.String()})
-	})), paid)
-	send(r, "/pay")
-	send(r, "/pay")
-	// Output:
-	// 200 paid
-	// 429 3 {"error":"denied","interval":"3s","limit":1}
-}
-
-func ExampleWithDenied_problem() {
-	r := newEngine()
-	r.POST("/pay", ginlimit.New(ginlimit.WithDenied(func(c *gin.Context, d ginlimit.Decision) {
-		c.Header("Content-Type", "application/problem+json")
-		problem := gin.H{"title": "Too many requests", "status": c.Writer.Status()}
-		if d.Outcome == ginlimit.Denied {
-			problem["type"] = "https://iana.org/assignments/http-problem-types#quota-exceeded"
-			problem["violated-policies"] = []string{d.Policy}
-		}
-		c.JSON(c.Writer.Status(), problem)
-	})), paid)
-	send(r, "/pay")
-	send(r, "/pay")
-	// Output:
-	// 200 paid
-	// 429 3 {"status":429,"title":"Too many requests","type":"https://iana.org/assignments/http-problem-types#quota-exceeded","violated-policies":["ginlimit"]}
-}
-
 func Example_cors() {
 	r := newEngine()
 	limit := ginlimit.New()

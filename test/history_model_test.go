@@ -25,6 +25,7 @@ type operation struct {
 	key       string
 	limit     int
 	interval  time.Duration
+	late      time.Duration // for so much longer than the interval a mark may live
 	token     int64
 	call, end time.Duration
 }
@@ -59,7 +60,7 @@ func step(before marksAt, o operation, a answer) (possible []any) {
 		marks[i].latest = min(marks[i].latest, o.end) // it came before this operation
 	}
 	for {
-		if !slices.ContainsFunc(marks, func(m living) bool { return now-m.latest > o.interval+time.Millisecond+blur }) {
+		if !slices.ContainsFunc(marks, func(m living) bool { return now-m.latest > o.interval+o.late+time.Millisecond+blur }) {
 			for _, after := range apply(marks, now, o, a) {
 				possible = append(possible, marksAt{now, after})
 			}
@@ -131,7 +132,9 @@ func events(client int, o operation, a answer) []porcupine.Operation {
 	}
 	lasted := o.end - o.call
 	switch {
-	case o.verb != take || !a.known:
+	case o.verb != take:
+	case !a.known: // it is taken back once that can be done
+		add(undo, answer{})
 	case lasted > o.interval-blur: // its mark may have expired before a retry
 		for range min(lasted/o.interval+1, 3) {
 			add(take, answer{})
@@ -146,7 +149,7 @@ func TestTheModelTellsRightFromWrong(t *testing.T) {
 	const s = time.Second
 	ask := func(v verb, token int64, call, end time.Duration, a answer) func(limit int) []porcupine.Operation {
 		return func(limit int) []porcupine.Operation {
-			return events(int(token), operation{v, "key", limit, 10 * s, token, call, end}, a)
+			return events(int(token), operation{v, "key", limit, 10 * s, 0, token, call, end}, a)
 		}
 	}
 	allowed := func(remaining int) answer { return answer{true, true, remaining} }

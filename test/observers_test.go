@@ -2,6 +2,8 @@ package test
 
 import (
 	"io"
+	"maps"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,7 +114,7 @@ func TestADryRunDecidesAsALimiterWould(t *testing.T) {
 				w := gintest.Request(r, "GET", "/dry", from)
 				assert.Equal(t, 200, w.Code)
 				assert.Equal(t, "done", w.Body.String())
-				assert.Equal(t, "[] [] []", limitHeaders(w.Header()))
+				assert.Equal(t, []string{"Content-Type"}, slices.Collect(maps.Keys(w.Header())))
 				want := real.next(t)
 				want.DryRun = true
 				require.Equal(t, want, dry.next(t))

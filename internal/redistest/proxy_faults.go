@@ -63,6 +63,21 @@ func (p *Proxy) CutNextReply() {
 	}})
 }
 
+// CutNextInTheMiddle forwards half of a reply and closes the connection, for exactly one chunk that is longer than so many
+// bytes, as those of pipelines are; then it is as Pass.
+func (p *Proxy) CutNextInTheMiddle(longer int) {
+	p.tb.Helper()
+	var done atomic.Bool
+	p.set(mode{request: (*link).toServer, reply: func(l *link, chunk []byte) {
+		if len(chunk) > longer && done.CompareAndSwap(false, true) {
+			l.toClient(chunk[:len(chunk)/2])
+			l.close()
+			return
+		}
+		l.toClient(chunk)
+	}})
+}
+
 // DropReplies lets requests reach the server and swallows the replies. The
 // connections stay open.
 func (p *Proxy) DropReplies() {
