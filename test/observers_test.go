@@ -37,12 +37,13 @@ func TestTheObserverSeesEveryDecisionOnce(t *testing.T) {
 	for _, dry := range []bool{false, true} {
 		server := redistest.Start(t)
 		var seen observed
-		opts := []ginlimit.Option{quiet, ginlimit.WithRedis(redistest.Dial(t, server.Addr())), ginlimit.WithTimeout(time.Second), ginlimit.WithInterval(time.Hour), seen.option()}
+		opts := []ginlimit.Option{quiet, ginlimit.WithTimeout(time.Second), ginlimit.WithInterval(time.Hour), seen.option()}
 		if dry {
 			opts = append(opts, ginlimit.WithDryRun())
 		}
 		r := gintest.NewRouter()
-		r.GET("/x", ginlimit.New(append(opts, ginlimit.WithFailure(ginlimit.FailClosed))...), gintest.OK)
+		r.GET("/x", ginlimit.New(with(opts, ginlimit.WithRedis(redistest.Dial(t, server.Addr())),
+			ginlimit.WithFailure(ginlimit.FailClosed))...), gintest.OK)
 		expect := func(from string, code int, outcome ginlimit.Outcome, source ginlimit.Source) ginlimit.Decision {
 			if dry {
 				code = 200
@@ -57,7 +58,7 @@ func TestTheObserverSeesEveryDecisionOnce(t *testing.T) {
 		expect(gintest.Alice, 200, ginlimit.Allowed, ginlimit.FromRedis)
 		expect(gintest.Alice, 429, ginlimit.Denied, ginlimit.FromCache)
 		other := gintest.NewRouter()
-		other.GET("/x", ginlimit.New(opts...), gintest.OK) // another process
+		other.GET("/x", ginlimit.New(with(opts, ginlimit.WithRedis(redistest.Dial(t, server.Addr())))...), gintest.OK) // another process
 		gintest.Request(other, "GET", "/x", gintest.Alice)
 		assert.Equal(t, ginlimit.FromRedis, seen.next(t).Source)
 		server.Kill()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,7 +16,6 @@ import (
 
 	"github.com/ginlimit/ginlimit"
 	"github.com/ginlimit/ginlimit/internal/gintest"
-	"github.com/ginlimit/ginlimit/internal/redistest"
 )
 
 // refunds counts how often it is asked, and says yes where the handlers answered with a server's error.
@@ -104,11 +104,15 @@ func TestMountedTwiceARefundIsAskedOnce(t *testing.T) {
 		r := gintest.NewRouter()
 		r.Group("/a", one).POST("/x", one, gintest.Status(500))
 		r.Group("/b", one).POST("/x", ginlimit.New(opts...), gintest.Status(500))
+		want := 2
+		if strings.Contains(t.Name(), "memory") { // each New has marks of its own there, also to take back
+			want = 3
+		}
 		for i := range 3 {
 			for _, path := range []string{"/a/x", "/b/x"} {
 				require.Equal(t, 500, gintest.Request(r, "POST", path, gintest.Alice).Code)
 			}
-			assert.Equal(t, 2*(i+1), refunds.asked)
+			assert.Equal(t, want*(i+1), refunds.asked)
 		}
 	})
 }
@@ -146,47 +150,34 @@ func TestADryRunRefundsItsOwnMarksOnly(t *testing.T) {
 }
 
 func TestHalfOfAThousandRefundedLeavesTheOthers(t *testing.T) {
-	server := redistest.Start(t)
 	refund := ginlimit.WithRefund(func(c *gin.Context) bool { return c.Query("keep") == "" })
-	run := func(opts ...ginlimit.Option) {
+	thousand := func(limiter *ginlimit.Limiter) *gin.Engine {
 		r := gintest.NewRouter()
-		r.POST("/x", ginlimit.New(append(opts, refund, ginlimit.WithInterval(time.Hour))...), gintest.OK)
+		r.POST("/x", limiter.Handle, gintest.OK)
+		r.GET("/x", func(c *gin.Context) {
+			d := limiter.Peek(c)
+			c.String(200, "%s %d", d.Outcome, d.Remaining)
+		})
 		var requests sync.WaitGroup
 		for i := range 1000 {
 			requests.Go(func() {
-				path := "/x"
-				if i%2 == 0 {
-					path = "/x?keep=1"
-				}
+				path := []string{"/x?keep=1", "/x"}[i%2]
 				assert.Equal(t, 200, gintest.Request(r, "POST", path, fmt.Sprintf("10.0.%d.%d:1", i/250, i%250)).Code)
 			})
 		}
 		requests.Wait()
+		return r
 	}
-	client := redistest.Dial(t, server.Addr())
-	run(quiet, patient, ginlimit.WithRedis(client), ginlimit.WithScope(ginlimit.PathOnly), ginlimit.WithLimit(1000))
-	assert.EqualValues(t, 500, client.ZCard(t.Context(), "ginlimit:1000/1h:/x:*").Val())
+	everywhere(t, func(t *testing.T, where ...ginlimit.Option) {
+		r := thousand(ginlimit.NewLimiter(with(where, refund, ginlimit.WithInterval(time.Hour), ginlimit.WithScope(ginlimit.PathOnly),
+			ginlimit.WithLimit(1000))...))
+		assert.Equal(t, "allowed 499", gintest.Request(r, "GET", "/x", gintest.Alice).Body.String(), "of all clients' shared limit")
 
-	run(quiet, patient, ginlimit.WithRedis(client))
-	left := client.Keys(t.Context(), "ginlimit:1/1h:/x:ip=*").Val()
-	assert.Len(t, left, 500)
-	for _, key := range left {
-		var a, b int
-		_, err := fmt.Sscanf(key, "ginlimit:1/1h:/x:ip=10.0.%d.%d", &a, &b)
-		require.NoError(t, err)
-		assert.Zero(t, (250*a+b)%2, "%s was refunded", key)
-	}
-
-	inMemory := ginlimit.New(quiet, ginlimit.WithScope(ginlimit.PathOnly), ginlimit.WithLimit(1000), ginlimit.WithInterval(time.Hour), refund)
-	r := gintest.NewRouter()
-	r.POST("/y", inMemory, gintest.OK)
-	var requests sync.WaitGroup
-	for i := range 1000 {
-		requests.Go(func() { gintest.Request(r, "POST", []string{"/y", "/y?keep=1"}[i%2], gintest.Alice) })
-	}
-	requests.Wait()
-	for range 500 {
-		require.Equal(t, 200, gintest.Request(r, "POST", "/y?keep=1", gintest.Alice).Code)
-	}
-	require.Equal(t, 429, gintest.Request(r, "POST", "/y", gintest.Alice).Code)
+		r = thousand(ginlimit.NewLimiter(with(where, refund, ginlimit.WithInterval(time.Hour))...))
+		for i := range 1000 {
+			from := fmt.Sprintf("10.0.%d.%d:1", i/250, i%250)
+			want := []string{"denied 0", "allowed 0"}[i%2]
+			assert.Equal(t, want, gintest.Request(r, "GET", "/x", from).Body.String(), from)
+		}
+	})
 }
