@@ -109,15 +109,17 @@ func (r *recorder) send(t *testing.T, client, sender int, p policy, sets []*mark
 		isKnown := r.run(t, client, sender, p, sets[0], take, m)
 		rest()
 		if !isKnown {
-			time.Sleep(100 * time.Millisecond) // Redis is away, and the answer would come at once
+			time.Sleep(200 * time.Millisecond) // Redis is away, and the answer would come at once
 		}
-		if rand.IntN(3) == 0 {
+		set := sets[0]
+		if rand.IntN(3) == 0 { // a limiter over another client; from here on the mark is as that one knows it
 			again := *m
-			r.run(t, client, sender, p, sets[1], take, &again)
+			m, set = &again, sets[1]
+			isKnown = r.run(t, client, sender, p, set, take, m)
 			rest()
 		}
 		if isKnown && (p.interval == time.Hour || rand.IntN(4) == 0) { // also where it holds no mark
-			r.run(t, client, sender, p, sets[0], undo, m)
+			r.run(t, client, sender, p, set, undo, m)
 			rest()
 		}
 	}
@@ -154,7 +156,7 @@ func record(t *testing.T, atOnce int, most time.Duration, disturb func(*redistes
 	}
 	running.Wait()
 	t.Logf("%d operations, %d errors", r.asked, r.errors)
-	require.Less(t, r.errors, int(r.asked)/4, "what a cut has lost is asked for again")
+	require.Greater(t, int(r.asked)-r.errors, 1000, "most are answered")
 	start := time.Now()
 	result, info := porcupine.CheckOperationsVerbose(marksModel, r.history, time.Minute)
 	t.Logf("checked in %s", time.Since(start))
