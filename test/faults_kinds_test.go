@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ginlimit/ginlimit/internal/redistest"
@@ -19,6 +18,7 @@ import (
 type fault struct {
 	dial       func(honours bool) redis.UniversalClient
 	begin, end func()
+	limit      int // of the processes; 0: any
 }
 
 func single(addr string) func(bool) redis.UniversalClient {
@@ -33,9 +33,9 @@ func proxied(t *testing.T, begin func(*redistest.Proxy, *redis.Client), end func
 	admin, proxy := server.Client(), redistest.NewProxy(t, server.Addr())
 	require.NoError(t, admin.Ping(t.Context()).Err()) // connected before anything goes wrong
 	return fault{
-		single(proxy.Addr()),
-		func() { begin(proxy, admin) },
-		func() { end(admin); proxy.Pass() },
+		dial:  single(proxy.Addr()),
+		begin: func() { begin(proxy, admin) },
+		end:   func() { end(admin); proxy.Pass() },
 	}
 }
 
@@ -60,6 +60,14 @@ func command(begin, end []any) func(*testing.T) fault {
 	}
 }
 
+func limitOf1(prepare func(*testing.T) fault) func(*testing.T) fault {
+	return func(t *testing.T) fault {
+		f := prepare(t)
+		f.limit = 1
+		return f
+	}
+}
+
 var faults = map[string]func(t *testing.T) fault{
 	"refused":               network((*redistest.Proxy).Refuse),
 	"black-holed midstream": network((*redistest.Proxy).BlackHole),
@@ -71,18 +79,19 @@ var faults = map[string]func(t *testing.T) fault{
 	"READONLY":              command([]any{"replicaof", "127.0.0.1", "1"}, []any{"replicaof", "no", "one"}),
 	"OOM":                   command([]any{"config", "set", "maxmemory", "1"}, []any{"config", "set", "maxmemory", "0"}),
 	"NOAUTH":                command([]any{"config", "set", "requirepass", "secret"}, []any{"config", "set", "requirepass", ""}),
-	"NOPERM":                command([]any{"acl", "setuser", "default", "-set", "-evalsha", "-eval"}, []any{"acl", "setuser", "default", "+@all"}),
+	// Where only scripts are refused, that is no outage but GL11.
+	"NOPERM": limitOf1(command([]any{"acl", "setuser", "default", "-set"}, []any{"acl", "setuser", "default", "+@all"})),
 	"stopped": func(t *testing.T) fault {
 		server := redistest.Start(t)
-		return fault{single(server.Addr()), server.Pause, server.Resume}
+		return fault{dial: single(server.Addr()), begin: server.Pause, end: server.Resume}
 	},
 	"killed and restarted empty": func(t *testing.T) fault {
 		server := redistest.Start(t)
-		return fault{single(server.Addr()), server.Kill, server.Restart}
+		return fault{dial: single(server.Addr()), begin: server.Kill, end: server.Restart}
 	},
 	"LOADING": func(t *testing.T) fault {
 		server := redistest.Start(t, "--key-load-delay", "500", "--loading-process-events-interval-bytes", "1024")
-		return fault{single(server.Addr()), func() {
+		return fault{dial: single(server.Addr()), begin: func() {
 			admin := server.Client()
 			for i := range 4000 { // half a millisecond each
 				admin.Set(context.Background(), fmt.Sprint("other", i), i, 0)
@@ -91,7 +100,7 @@ var faults = map[string]func(t *testing.T) fault{
 				t.Error(err)
 			}
 			server.Restart()
-		}, func() {}}
+		}, end: func() {}}
 	},
 	"black-holed at connect": func(t *testing.T) fault {
 		server := redistest.Start(t)
@@ -106,43 +115,41 @@ var faults = map[string]func(t *testing.T) fault{
 			}
 			return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, addr)
 		}
-		return fault{func(honours bool) redis.UniversalClient {
+		return fault{dial: func(honours bool) redis.UniversalClient {
 			return redis.NewClient(&redis.Options{Addr: proxy.Addr(), Dialer: dialer, ContextTimeoutEnabled: honours})
-		}, func() { lost.Store(true); proxy.CutAll() }, func() { lost.Store(false); mend() }}
+		}, begin: func() { lost.Store(true); proxy.CutAll() }, end: func() { lost.Store(false); mend() }}
 	},
 	"pool exhausted": func(t *testing.T) fault {
 		server := redistest.Start(t)
+		admin := server.Client()
 		var clients []*redis.Client
-		var held []*redis.Conn
-		return fault{func(honours bool) redis.UniversalClient {
-			client := redis.NewClient(&redis.Options{Addr: server.Addr(), PoolSize: 2, ContextTimeoutEnabled: honours})
+		var release []func()
+		return fault{dial: func(honours bool) redis.UniversalClient {
+			client := smallPool(server.Addr(), honours)
 			clients = append(clients, client)
 			return client
-		}, func() {
+		}, begin: func() {
 			for _, client := range clients {
-				for range 2 {
-					held = append(held, client.Conn())
-					assert.NoError(t, held[len(held)-1].Ping(context.Background()).Err()) // holds a connection from now on
-				}
+				release = append(release, exhaust(t, client, admin))
 			}
-		}, func() {
-			for _, conn := range held {
-				_ = conn.Close()
+		}, end: func() {
+			for _, free := range release {
+				free()
 			}
 		}}
 	},
 	"a cluster's node killed": func(t *testing.T) fault {
 		cluster := redistest.StartCluster(t, 3)
-		return fault{func(honours bool) redis.UniversalClient {
+		return fault{dial: func(honours bool) redis.UniversalClient {
 			return redis.NewClusterClient(&redis.ClusterOptions{Addrs: cluster.Addrs(), ContextTimeoutEnabled: honours})
-		}, cluster.Nodes[1].Kill, cluster.Nodes[1].Restart}
+		}, begin: cluster.Nodes[1].Kill, end: cluster.Nodes[1].Restart}
 	},
 	"Sentinel failover": func(t *testing.T) fault {
 		sentinels := redistest.StartSentinels(t)
-		return fault{func(honours bool) redis.UniversalClient {
+		return fault{dial: func(honours bool) redis.UniversalClient {
 			return redis.NewFailoverClient(&redis.FailoverOptions{
 				MasterName: sentinels.MasterName(), SentinelAddrs: sentinels.Addrs(), ContextTimeoutEnabled: honours,
 			})
-		}, sentinels.Failover, func() {}}
+		}, begin: sentinels.Failover, end: func() {}}
 	},
 }

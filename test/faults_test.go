@@ -1,6 +1,7 @@
 package test
 
 import (
+	"cmp"
 	"io"
 	"math/rand/v2"
 	"slices"
@@ -30,7 +31,7 @@ func TestFaults(t *testing.T) {
 				"pipeliner":         pipelinerOf(t, fault.dial(false)),
 			} {
 				t.Cleanup(func() { _ = client.(io.Closer).Close() })
-				limit := 1 + rand.IntN(2)
+				limit := cmp.Or(fault.limit, 1+rand.IntN(2))
 				processes = append(processes, startProcess(kind, client, ginlimit.WithLimit(limit)))
 				defer processes[len(processes)-1].finish(t, limit)
 			}
