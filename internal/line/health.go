@@ -22,7 +22,7 @@ type health struct {
 	buckets [bucketsOfASecond]struct{ tenth, all, failed int64 }
 
 	away    bool
-	reason  error // of the last failure, while away
+	reason  error // of the last failure, until a round trip succeeds
 	probed  int64 // when the last probe began
 	probing bool
 
@@ -52,15 +52,15 @@ func (h *health) count(t int64, failed int64) (allOfASecond, failedOfASecond int
 // failed says whether the node is away from now on.
 func (h *health) failed(t int64, err error) bool {
 	h.inARow++
+	h.reason = err
 	all, failed := h.count(t, 1)
 	if h.away {
-		h.reason = err
 		return false
 	}
 	if h.inARow < failuresInARow && (failed < failuresOfMany || 2*failed < all) {
 		return false
 	}
-	h.away, h.reason, h.probed = true, err, t
+	h.away, h.probed = true, t
 	return true
 }
 

@@ -94,7 +94,7 @@ func (n *Node) Post(c *Call) {
 // Unsure is the instant since which this process's own marks may know more than Redis does; 0: never.
 func (n *Node) Unsure() int64 { return max(n.unsure.Load(), n.line.unsure.Load()) }
 
-// Away is why the node doesn't answer, or nil.
+// Away is why the node doesn't answer, or nil where the last round trip succeeded.
 func (n *Node) Away() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
