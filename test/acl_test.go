@@ -40,6 +40,7 @@ func TestTheReadmesACLIsEnough(t *testing.T) {
 	t.Cleanup(func() { _ = client.Close() })
 	require.ErrorContains(t, client.Set(t.Context(), "other:key", 1, 0).Err(), "NOPERM")
 	require.ErrorContains(t, client.FlushAll(t.Context()).Err(), "NOPERM")
+	require.NoError(t, admin.ACLLogReset(t.Context()).Err())
 	for _, limit := range []int{1, 2, 200} {
 		var last ginlimit.Decision
 		logged := &gintest.Log{}
@@ -51,25 +52,28 @@ func TestTheReadmesACLIsEnough(t *testing.T) {
 		r.GET("/x", limiter.Handle, gintest.OK)
 		r.HEAD("/x", func(c *gin.Context) { last = limiter.Peek(c) })
 		for name, step := range map[string]func(key string) error{
-			"nothing":          func(string) error { return nil },
-			"no TTL":           func(key string) error { return admin.Persist(t.Context(), key).Err() },
-			"a clock ahead":    func(key string) error { return aheadOf(t, admin, key) },
-			"a deleted mark":   func(key string) error { return admin.Del(t.Context(), key).Err() },
-			"marks that ended": func(string) error { time.Sleep(310 * time.Millisecond); return nil },
-			"a freed client":   func(key string) error { return limiter.Forget(t.Context(), key) },
+			"nothing":           func(string) error { return nil },
+			"no TTL":            func(key string) error { return admin.Persist(t.Context(), key).Err() },
+			"a clock ahead":     func(key string) error { return aheadOf(t, admin, key) },
+			"a deleted mark":    func(key string) error { return admin.Del(t.Context(), key).Err() },
+			"a mark that ended": func(string) error { time.Sleep(160 * time.Millisecond); return nil },
+			"a freed client":    func(key string) error { return limiter.Forget(t.Context(), key) },
 		} {
 			for i := range limit + 2 {
 				for _, request := range [][2]string{{"HEAD", "/x"}, {"GET", "/x?back=1"}, {"GET", "/x"}} {
 					gintest.Request(r, request[0], request[1], gintest.Alice)
 					require.NoError(t, last.Err, "%s: %v, limit %d", name, request, limit)
 				}
-				if i == limit-1 {
+				if i == 0 || i == limit-1 {
 					require.NoError(t, step(fmt.Sprintf("ginlimit:%d/300ms:/x:ip=203.0.113.7", limit)))
 				}
 			}
 		}
 		assert.Empty(t, logged.Codes())
 	}
+	refused, err := admin.ACLLog(t.Context(), 10).Result()
+	require.NoError(t, err)
+	assert.Empty(t, refused)
 }
 
 // aheadOf makes marks end later than they can, where each has its own end.
