@@ -58,15 +58,39 @@ func TestGL2(t *testing.T) {
 }
 
 func TestGL3(t *testing.T) {
-	logged := &gintest.Log{}
-	limit := New(WithLogger(logged.Logger()))
-	r := gintest.NewRouter()
-	r.Group("/", limit).GET("/x", limit, gintest.OK)
-	for range 3 {
-		gintest.Request(r, "GET", "/x", gintest.Alice)
+	two := func(opts ...Option) []Option { return append(opts, WithLimit(2)) }
+	cost := func(n int) Option { return WithCost(func(*gin.Context) int { return n }) }
+	limit := func(n int) Option { return WithLimitFunc(func(*gin.Context) int { return n }) }
+	for name, test := range map[string]struct {
+		outer, inner []Option // nil: the outer one again
+		want         []string
+	}{
+		"the same one":                       {two(), nil, []string{"GL3"}},
+		"an equal one":                       {two(), two(), []string{"GL3"}},
+		"a dry run in front of the real one": {two(WithDryRun()), two(), nil},
+		"another cost":                       {two(cost(2), WithDryRun()), two(cost(1)), []string{"GL3"}},
+		"another limit":                      {[]Option{limit(3), WithDryRun()}, []Option{limit(4)}, []string{"GL3"}},
+		"another prefix":                     {two(), two(WithPrefix("other")), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			logged := &gintest.Log{}
+			where := []Option{WithRedis(redistest.Dial(t, redistest.Start(t).Addr())), WithTimeout(5 * time.Second)}
+			outer := New(append(with(where, test.outer...), WithLogger(logged.Logger()))...)
+			inner := outer
+			if test.inner != nil {
+				inner = New(append(with(where, test.inner...), WithLogger(logged.Logger()))...)
+			}
+			r := gintest.NewRouter()
+			r.Group("/", outer).GET("/x", inner, gintest.OK)
+			for range 3 {
+				gintest.Request(r, "GET", "/x", gintest.Alice)
+			}
+			assert.Equal(t, test.want, logged.Codes())
+			for _, entry := range logged.Entries() {
+				assert.Contains(t, entry["key"], ":/x:ip=203.0.113.7")
+			}
+		})
 	}
-	assert.Equal(t, []string{"GL3"}, logged.Codes())
-	assert.Equal(t, "ginlimit:1/3s:/x:ip=203.0.113.7", logged.Entries()[0]["key"])
 }
 
 func TestGL4(t *testing.T) {
