@@ -1,6 +1,7 @@
 package line
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -159,8 +160,9 @@ func (n *Node) await(c *Call, until *deadline, whole bool) error {
 	return n.leftWaiting(c, whole)
 }
 
-// leftWaiting counts a round trip that has kept a request waiting for the whole timeout, once. A node that has never
-// answered gets a second, because connecting takes several round trips.
+// leftWaiting counts a round trip that has kept a request waiting for the whole timeout; again while it stays stuck, where
+// all connections are, but no more often than every tenth of a second. A node that has never answered gets a second, because
+// connecting takes several round trips.
 func (n *Node) leftWaiting(c *Call, whole bool) error {
 	n.mu.Lock()
 	err := n.cause(errNoAnswer)
@@ -170,14 +172,16 @@ func (n *Node) leftWaiting(c *Call, whole bool) error {
 	}
 	t, now := c.trip, clock.Now()
 	if t == nil && len(n.underWay) > 0 {
-		t = n.underWay[0]
+		t = slices.MinFunc(n.underWay, func(a, b *trip) int { return cmp.Compare(a.counted, b.counted) })
 	}
-	if t == nil || t.counted || !n.health.warm && now < t.began+second {
+	if t == nil || t.counted > 0 && now < t.counted+bucket || !n.health.warm && now < t.began+second {
 		n.mu.Unlock()
 		return err
 	}
-	t.counted = true
-	n.stuck++
+	if t.counted == 0 {
+		n.stuck++
+	}
+	t.counted = now
 	given := n.failed(now, err)
 	next := n.next()
 	n.mu.Unlock()
@@ -293,7 +297,7 @@ func (n *Node) owe(tell owed) {
 }
 
 func (n *Node) leaveTrip(t *trip) {
-	if t.counted {
+	if t.counted > 0 {
 		n.stuck--
 	}
 	if i := slices.Index(n.underWay, t); i >= 0 {

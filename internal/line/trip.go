@@ -20,8 +20,8 @@ import (
 type trip struct {
 	calls   []*Call
 	began   int64
-	probe   bool // it asks whether a node that is away is back
-	counted bool // as failed already, because nobody got an answer in time
+	probe   bool  // it asks whether a node that is away is back
+	counted int64 // when it was counted as failed, because nobody got an answer in time; 0: never
 }
 
 // errNoReply stands for the reply of a command that a hook of the client has swallowed.
@@ -85,7 +85,7 @@ func (n *Node) run(ctx context.Context, t *trip) (again *trip) {
 	switch {
 	case failure == nil:
 		n.succeeded(now, len(t.calls) == 1)
-	case !t.counted:
+	case t.counted == 0:
 		n.nearby = false
 		tired = n.failed(now, failure)
 	}
