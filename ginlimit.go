@@ -144,17 +144,6 @@ func (l *Limiter) take(c *gin.Context, n *note, a *answer) *note {
 	return n.wait(c, a)
 }
 
-// repeat is for a request that has met the same marks before, maybe in a limiter with another failure mode.
-func (l *Limiter) repeat(known, now *answer) {
-	if known.dryRun == l.dryRun && known.failure == l.failure && known.refunds == (l.refund != nil) ||
-		known.mark.Cost != now.mark.Cost || known.mark.Limit != now.mark.Limit {
-		l.warnings.mountedTwice(now.mark.Key)
-	}
-	if known.verdict.Answer == marks.Unanswered && l.failure == FailLocal {
-		known.verdict = l.marks.TakeLocally(&known.mark, known.verdict.Err)
-	}
-}
-
 // terms are what is left of this request's wait, and what holds where Redis can't answer.
 func (l *Limiter) terms(n *note, a *answer) marks.Terms {
 	waited := n.waited()
@@ -202,17 +191,4 @@ func (l *Limiter) offerRefund(c *gin.Context, n *note, a *answer) {
 	err := l.marks.Undo(ctx, &a.mark, marks.Terms{Wait: l.timeout - n.refunding, Whole: n.refunding <= l.timeout/10})
 	n.refunding += time.Duration(clock.Now() - began)
 	l.warn(marks.Verdict{Err: err}) // the response stays as the handlers made it
-}
-
-// warn says in the log what the marks have met.
-func (l *Limiter) warn(v marks.Verdict) {
-	for _, news := range l.marks.News() {
-		l.warnings.outage(news.Gone, news.Node, news.Err)
-	}
-	if v.Crowded {
-		l.warnings.crowded(l.capacity)
-	}
-	if marks.AreScriptsRefused(v.Err) {
-		l.warnings.scriptsRefused(v.Err)
-	}
 }

@@ -109,3 +109,14 @@ func (n *note) remember(c *gin.Context, a *answer) *note {
 	n.answers = append(n.answers, a)
 	return n
 }
+
+// repeat is for a request that has met the same marks before, maybe in a limiter with another failure mode.
+func (l *Limiter) repeat(known, now *answer) {
+	if known.dryRun == l.dryRun && known.failure == l.failure && known.refunds == (l.refund != nil) ||
+		known.mark.Cost != now.mark.Cost || known.mark.Limit != now.mark.Limit {
+		l.warnings.mountedTwice(now.mark.Key)
+	}
+	if known.verdict.Answer == marks.Unanswered && l.failure == FailLocal {
+		known.verdict = l.marks.TakeLocally(&known.mark, known.verdict.Err)
+	}
+}

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync/atomic"
+
+	"github.com/ginlimit/ginlimit/internal/marks"
 )
 
 // warnings says what silently defeats a limiter, each once per limiter, and tells of outages.
@@ -90,4 +92,17 @@ func (w *warnings) Disagreement(header, named string, counted netip.Addr) {
 func (w *warnings) scriptsRefused(err error) {
 	w.once(11, "Redis refuses scripts, which refunds and every limit but 1 need, so the failure mode decides for them; allow"+
 		" EVALSHA and EVAL to the client's user", slog.Any("error", err))
+}
+
+// warn says in the log what the marks have met.
+func (l *Limiter) warn(v marks.Verdict) {
+	for _, news := range l.marks.News() {
+		l.warnings.outage(news.Gone, news.Node, news.Err)
+	}
+	if v.Crowded {
+		l.warnings.crowded(l.capacity)
+	}
+	if marks.AreScriptsRefused(v.Err) {
+		l.warnings.scriptsRefused(v.Err)
+	}
 }
