@@ -121,7 +121,7 @@ func TestFourProcessesLetExactlyTheLimitThroughAtOnce(t *testing.T) {
 	}
 }
 
-func TestAFloodCostsRedisTwoCommandsPerSecondAndProcess(t *testing.T) {
+func TestAFloodCostsRedisOneRoundTripPerSecondAndProcess(t *testing.T) {
 	server := redistest.Start(t)
 	workers := startWorkers(t, 5, server.Addr())
 	start := time.Now()
@@ -130,7 +130,7 @@ func TestAFloodCostsRedisTwoCommandsPerSecondAndProcess(t *testing.T) {
 		require.Zero(t, release(t, workers, "flood 1 20000 64"))
 	}
 	took := time.Since(start)
-	commands := server.Calls("set", "evalsha", "eval") // also counts EVAL after EVALSHA, for each process that is the first
-	t.Logf("%d commands for 500,000 requests in %s", commands, took)
-	require.LessOrEqual(t, commands, 5*(2+2*int64(took/time.Second+1)))
+	trips := server.Calls("set") // one in each, whatever else goes along
+	t.Logf("%d round trips for 500,000 requests in %s", trips, took)
+	require.LessOrEqual(t, trips, 5*(3+int64(took/time.Second)))
 }
