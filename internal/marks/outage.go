@@ -75,16 +75,17 @@ func (o *outage) decide(m *Mark, t Terms, err error) Verdict {
 // follow makes good what a command does after its request has left: marks are taken back, unless the request was let through
 // on them; a denial is remembered.
 func (o *outage) follow(node *line.Node, call *line.Call, m *Mark, through bool) {
+	late := *m // the request goes on with its own
 	call.Afterwards(func(fate line.Fate) {
 		var v Verdict
 		if fate == line.Answered {
-			v = o.redis.read(m, call)
+			v = o.redis.read(&late, call)
 		}
 		switch {
 		case v.Answer == Refused:
-			o.learn(m, v)
+			o.learn(&late, v)
 		case !through && (v.Held || fate == line.Unknown && o.redis.canUndoUnread()):
-			node.Post(o.redis.shape.undoing(m))
+			node.Post(o.redis.shape.undoing(&late))
 		}
 	})
 }
