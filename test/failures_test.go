@@ -79,6 +79,7 @@ func TestFailureModes(t *testing.T) {
 func TestADenialThatRedisGaveStaysValid(t *testing.T) {
 	for _, mode := range []ginlimit.Failure{ginlimit.FailLocal, ginlimit.FailOpen, ginlimit.FailClosed} {
 		t.Run(mode.String(), func(t *testing.T) {
+			t.Parallel()
 			server := redistest.Start(t)
 			var last ginlimit.Decision
 			process := func() *gin.Engine {

@@ -61,7 +61,7 @@ func TestAQuietServiceWaitsAFewTimes(t *testing.T) {
 					warmUp(r, "/x")
 					begin(proxy)
 					waited := 0
-					for i := range 12 {
+					for i := range 9 {
 						start := time.Now()
 						gintest.Request(r, "GET", "/x", fmt.Sprintf("10.0.0.%d:1", i))
 						if took := time.Since(start); took > timeout/2 {
@@ -116,43 +116,44 @@ func TestAHerdWaitsOnce(t *testing.T) {
 	})
 }
 
-// TestAFarRedisDecides delays each reply by so much that two round trips don't fit into the timeout.
+// TestAFarRedisDecides delays each reply by so much that two round trips don't fit into the timeout. Both are four times what
+// they were in the field, so that a noisy machine makes no difference.
 func TestAFarRedisDecides(t *testing.T) {
+	const delay, wait = 240 * time.Millisecond, 400 * time.Millisecond
 	forEachKind(t, func(t *testing.T, server *redistest.Server, proxy *redistest.Proxy, client redis.Cmdable) {
 		if _, is := client.(*tenant); is {
 			t.Skip("it says where keys are set only, not where they are read")
 		}
-		proxy.Delay(60 * time.Millisecond)
+		t.Parallel() // nearly all of the time nothing is done
+		proxy.Delay(delay)
 		var last ginlimit.Decision
 		logged := &gintest.Log{}
 		r := gintest.NewRouter()
 		limit := func(prefix string) gin.HandlerFunc {
 			return ginlimit.New(ginlimit.WithLogger(logged.Logger()), ginlimit.WithRedis(client), ginlimit.WithInterval(time.Hour),
-				ginlimit.WithPrefix(prefix), ginlimit.WithObserver(func(_ *gin.Context, d ginlimit.Decision) { last = d }))
+				ginlimit.WithTimeout(wait), ginlimit.WithPrefix(prefix),
+				ginlimit.WithObserver(func(_ *gin.Context, d ginlimit.Decision) { last = d }))
 		}
 		r.GET("/x", limit("one"), gintest.OK)
 		r.GET("/two", limit("two"), limit("three"), gintest.OK)
-		warm := 0
-		require.Eventually(t, func() bool { // it takes several round trips to connect
-			warm++
-			gintest.Request(r, "GET", "/x", fmt.Sprintf("10.9.9.%d:1", warm))
-			return last.Err == nil && last.Source == ginlimit.FromRedis
-		}, 3*time.Second, 10*time.Millisecond)
-		for i := range 5 {
-			key := fmt.Sprintf("one:1/1h:/x:ip=10.0.0.%d", i)
+		clients := 0
+		fresh := func(path string) int {
+			clients++
+			return gintest.Request(r, "GET", path, fmt.Sprintf("10.0.0.%d:1", clients)).Code
+		}
+		byRedis := func() bool { fresh("/x"); return last.Source == ginlimit.FromRedis }
+		require.Eventually(t, byRedis, 5*time.Second, wait) // it takes several round trips to connect
+		for range 2 {
+			key := fmt.Sprintf("one:1/1h:/x:ip=10.0.0.%d", clients+1)
 			require.NoError(t, server.Client().Set(t.Context(), key, "another process's", time.Hour).Err())
-			assert.Equal(t, 429, gintest.Request(r, "GET", "/x", fmt.Sprintf("10.0.0.%d:1", i)).Code)
+			assert.Equal(t, 429, fresh("/x"))
 			assert.Equal(t, ginlimit.FromRedis, last.Source)
-			time.Sleep(2 * timeout) // the pipeliner doesn't send the next command while it waits for the last one's reply
+			time.Sleep(2 * wait) // the pipeliner doesn't send the next command while it waits for the last one's reply
 		}
-		for i := range 5 { // the second limiter's answer doesn't come in what is left: that is no outage
-			assert.Equal(t, 200, gintest.Request(r, "GET", "/two", fmt.Sprintf("10.0.0.%d:1", i)).Code)
+		for range 2 { // the second limiter's answer doesn't come in what is left: that is no outage
+			assert.Equal(t, 200, fresh("/two"))
 		}
-		require.Eventually(t, func() bool {
-			warm++
-			gintest.Request(r, "GET", "/x", fmt.Sprintf("10.9.9.%d:1", warm))
-			return last.Source == ginlimit.FromRedis
-		}, 3*time.Second, 2*timeout)
-		assert.Empty(t, logged.Codes())
+		require.Eventually(t, byRedis, 5*time.Second, wait)
+		assert.Empty(t, logged.Entries())
 	})
 }
