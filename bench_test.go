@@ -1,4 +1,4 @@
-package ginlimit
+package ginlimit_test
 
 import (
 	"context"
@@ -11,6 +11,9 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
+
+	. "github.com/ginlimit/ginlimit"
+	. "github.com/ginlimit/ginlimit/internal/gintest"
 )
 
 // nowhere is a Redis that answers at once: a SET with a grant, a script with a denial. So what is measured is this
@@ -44,12 +47,12 @@ type bench struct {
 }
 
 func newBench(tb testing.TB, opts ...Option) *bench {
-	b := &bench{router: newRouter(), request: httptest.NewRequest("POST", "/pay", nil), header: http.Header{}}
+	b := &bench{router: Router(), request: httptest.NewRequest("POST", "/pay", nil), header: http.Header{}}
 	ctx, cancel := context.WithCancel(context.Background()) // as a server's
 	tb.Cleanup(cancel)
 	b.request = b.request.WithContext(ctx)
-	b.router.POST("/pay", New(append(opts, quiet, WithInterval(time.Hour))...), func(*gin.Context) {})
-	b.send(alice)
+	b.router.POST("/pay", New(append(opts, Quiet, WithInterval(time.Hour))...), func(*gin.Context) {})
+	b.send(Alice)
 	return b
 }
 
@@ -66,7 +69,7 @@ func (b *bench) send(from string) int {
 }
 
 func overRedis(tb testing.TB) Option {
-	client := newClient(tb, "localhost:0")
+	client := Client(tb, "localhost:0")
 	client.AddHook(nowhere{})
 	return WithRedis(client)
 }
@@ -85,7 +88,7 @@ func TestAllocations(t *testing.T) {
 	for name, opts := range map[string][]Option{"redis": {overRedis(t)}, "memory": nil} {
 		b := newBench(t, opts...)
 		denied := testing.AllocsPerRun(1000, func() {
-			if b.send(alice) != http.StatusTooManyRequests {
+			if b.send(Alice) != http.StatusTooManyRequests {
 				t.Fail()
 			}
 		})
@@ -100,18 +103,6 @@ func TestAllocations(t *testing.T) {
 		})
 		t.Logf("%s: %.0f allocations denied, %.0f allowed", name, denied, allowed)
 	}
-}
-
-func BenchmarkKey(b *testing.B) {
-	r := newRouter()
-	keys := newKeys(newConfig(nil), &warnings{logger: discard})
-	r.POST("/pay", func(c *gin.Context) {
-		b.ReportAllocs()
-		for b.Loop() {
-			keys.of(c)
-		}
-	})
-	request(r, "POST", "/pay", alice)
 }
 
 func BenchmarkAllowed(b *testing.B) {
@@ -133,7 +124,7 @@ func BenchmarkDenied(b *testing.B) {
 		bench := newBench(b, opts...)
 		b.ReportAllocs()
 		for b.Loop() {
-			if bench.send(alice) != http.StatusTooManyRequests {
+			if bench.send(Alice) != http.StatusTooManyRequests {
 				b.Fatal("allowed")
 			}
 		}

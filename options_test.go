@@ -1,4 +1,4 @@
-package ginlimit
+package ginlimit_test
 
 import (
 	"log/slog"
@@ -9,6 +9,9 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
+
+	. "github.com/ginlimit/ginlimit"
+	. "github.com/ginlimit/ginlimit/internal/gintest"
 )
 
 func TestWrongOptionsPanicInNew(t *testing.T) {
@@ -23,7 +26,7 @@ func TestWrongOptionsPanicInNew(t *testing.T) {
 		"ginlimit: WithRedis(*redis.Tx): only queues commands; pass the client itself":                   {WithRedis(&redis.Tx{})},
 		"ginlimit: WithInterval(999µs): must be at least 1ms":                                            {WithInterval(999 * time.Microsecond)},
 		"ginlimit: WithInterval(-1s): must be at least 1ms":                                              {WithInterval(-time.Second)},
-		"ginlimit: WithLimit(0): must be at least 1":                                                     {WithLimit(0)},
+		"ginlimit: WithLimit(0): must be 1 to 9007199254740991":                                          {WithLimit(0)},
 		"ginlimit: WithScope(3): must be PathAndIP, PathOnly or IPOnly":                                  {WithScope(3)},
 		"ginlimit: WithScope(-1): must be PathAndIP, PathOnly or IPOnly":                                 {WithScope(-1)},
 		"ginlimit: WithFailure(3): must be FailLocal, FailOpen or FailClosed":                            {WithFailure(3)},
@@ -35,11 +38,17 @@ func TestWrongOptionsPanicInNew(t *testing.T) {
 		"ginlimit: WithTimeout(0s): must be positive":                                                    {WithTimeout(0)},
 		"ginlimit: WithCapacity(0): must be at least 1":                                                  {WithCapacity(0)},
 		"ginlimit: WithCapacity(2): is under the limit of 3, so the limit could never be reached":        {WithCapacity(2), WithLimit(3)},
-		"ginlimit: WithIdentity(nil): needs a function":                                                  {WithIdentity(nil)},
-		"ginlimit: WithRefund(nil): needs a function":                                                    {WithRefund(nil)},
-		"ginlimit: WithDenied(nil): needs a function":                                                    {WithDenied(nil)},
-		"ginlimit: WithObserver(nil): needs a function":                                                  {WithObserver(nil)},
-		"ginlimit: WithLogger(nil): needs a logger":                                                      {WithLogger(nil)},
+		"ginlimit: WithCapacity(126): is under the limit of 127, so the limit could never be reached":    {WithCapacity(126), WithLimit(127)},
+		"ginlimit: WithLimit(9007199254740992): must be 1 to 9007199254740991":                           {WithLimit(1 << 53)},
+		"ginlimit: WithLimit(5) with WithLimitFunc: only one of them can say what the limit is": {
+			WithLimitFunc(func(*gin.Context) int { return 1 }), WithLimit(5)},
+		"ginlimit: WithLimitFunc(nil): needs a function": {WithLimitFunc(nil)},
+		"ginlimit: WithCost(nil): needs a function":      {WithCost(nil)},
+		"ginlimit: WithIdentity(nil): needs a function":  {WithIdentity(nil)},
+		"ginlimit: WithRefund(nil): needs a function":    {WithRefund(nil)},
+		"ginlimit: WithDenied(nil): needs a function":    {WithDenied(nil)},
+		"ginlimit: WithObserver(nil): needs a function":  {WithObserver(nil)},
+		"ginlimit: WithLogger(nil): needs a logger":      {WithLogger(nil)},
 		"ginlimit: WithIdentity with WithScope(PathOnly): everyone is the same client there": {
 			WithIdentity(func(*gin.Context) string { return "" }), WithScope(PathOnly)},
 		"ginlimit: WithIPv6Prefix(64) with WithScope(PathOnly): everyone is the same client there": {
@@ -57,15 +66,15 @@ func TestOptionsPanicInNewOnly(t *testing.T) {
 
 func TestOptionsThatHaveNothingToDoAreFine(t *testing.T) {
 	assert.NotPanics(t, func() {
-		New(quiet, WithTimeout(1), WithFailure(FailClosed), WithHeaders(), WithDryRun(), WithCapacity(1))
-		New(quiet, WithInterval(math.MaxInt64), WithPrefix("!~:#"), WithLogger(slog.Default()))
-		New(quiet, WithScope(PathOnly), WithScope(IPOnly), WithIPv6Prefix(1), WithIPv6Prefix(128))
+		New(Quiet, WithTimeout(1), WithFailure(FailClosed), WithHeaders(), WithDryRun(), WithCapacity(1))
+		New(Quiet, WithInterval(math.MaxInt64), WithPrefix("!~:#"), WithLogger(slog.Default()))
+		New(Quiet, WithScope(PathOnly), WithScope(IPOnly), WithIPv6Prefix(1), WithIPv6Prefix(128))
 	})
 }
 
 func TestTheLongestIntervalIsForEver(t *testing.T) {
-	r := newRouter()
-	r.GET("/x", New(quiet, WithInterval(math.MaxInt64)), ok)
-	assert.Equal(t, 200, request(r, "GET", "/x", alice).Code)
-	assert.Equal(t, 429, request(r, "GET", "/x", alice).Code)
+	r := Router()
+	r.GET("/x", New(Quiet, WithInterval(math.MaxInt64)), OK)
+	assert.Equal(t, 200, Request(r, "GET", "/x", Alice).Code)
+	assert.Equal(t, 429, Request(r, "GET", "/x", Alice).Code)
 }

@@ -1,4 +1,4 @@
-package ginlimit
+package test
 
 import (
 	"bufio"
@@ -16,6 +16,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	. "github.com/ginlimit/ginlimit"
+	. "github.com/ginlimit/ginlimit/internal/gintest"
 	"github.com/ginlimit/ginlimit/internal/redistest"
 )
 
@@ -35,8 +37,8 @@ func work(addr string) {
 		}
 		r := routers[prefix]
 		if r == nil {
-			r = newRouter()
-			r.GET("/x", New(quiet, patient, WithRedis(client), WithPrefix(prefix), WithLimit(limit), WithInterval(time.Hour)), ok)
+			r = Router()
+			r.GET("/x", New(Quiet, Patient, WithRedis(client), WithPrefix(prefix), WithLimit(limit), WithInterval(time.Hour)), OK)
 			routers[prefix] = r
 		}
 		fmt.Println("ready")
@@ -47,7 +49,7 @@ func work(addr string) {
 		for range atOnce {
 			senders.Go(func() {
 				for left.Add(-1) >= 0 {
-					if request(r, "GET", "/x", alice).Code == 200 {
+					if Request(r, "GET", "/x", Alice).Code == 200 {
 						allowed.Add(1)
 					}
 				}

@@ -1,60 +1,19 @@
-package ginlimit
+package test
 
 import (
-	"bytes"
-	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	. "github.com/ginlimit/ginlimit"
+	. "github.com/ginlimit/ginlimit/internal/gintest"
 )
-
-var discard = slog.New(slog.NewTextHandler(io.Discard, nil))
-
-// log collects what a limiter logs.
-type log struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func newLogger(l *log) *slog.Logger { return slog.New(slog.NewJSONHandler(l, nil)) }
-
-func (l *log) option() Option { return WithLogger(newLogger(l)) }
-
-// entries returns the log lines so far.
-func (l *log) entries() (entries []map[string]any) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for line := range strings.Lines(l.buf.String()) {
-		var entry map[string]any
-		if json.Unmarshal([]byte(line), &entry) == nil {
-			entries = append(entries, entry)
-		}
-	}
-	return entries
-}
-
-func (l *log) codes() (codes []string) {
-	for _, entry := range l.entries() {
-		codes = append(codes, entry["code"].(string))
-	}
-	return codes
-}
 
 // get sends a request over real HTTP and returns the status.
 func get(t *testing.T, url string, header ...string) int {
@@ -70,11 +29,11 @@ func get(t *testing.T, url string, header ...string) int {
 }
 
 // serve starts a real HTTP server with a limiter and returns its address and log.
-func serve(t *testing.T, trust func(*gin.Engine), opts ...Option) (string, *log) {
-	logged := &log{}
+func serve(t *testing.T, trust func(*gin.Engine), opts ...Option) (string, *Log) {
+	logged := &Log{}
 	r := gin.New()
 	trust(r)
-	r.GET("/x", New(append(opts, logged.option(), WithInterval(time.Minute))...), ok)
+	r.GET("/x", New(append(opts, logged.Option(), WithInterval(time.Minute))...), OK)
 	server := httptest.NewServer(r)
 	t.Cleanup(server.Close)
 	return server.URL + "/x", logged
@@ -93,9 +52,9 @@ func TestForgedForwardingHeaderChangesNothingWithoutTrustedProxies(t *testing.T)
 	assert.Equal(t, 200, get(t, url))
 	assert.Equal(t, 429, get(t, url, "X-Forwarded-For", "203.0.113.1"))
 	assert.Equal(t, 429, get(t, url, "X-Forwarded-For", "203.0.113.2"))
-	assert.Equal(t, []string{"GL4"}, logged.codes(), "a loopback peer may be a proxy that nobody trusts")
-	assert.Contains(t, logged.entries()[0]["msg"], "SetTrustedProxies")
-	assert.Equal(t, "127.0.0.1", logged.entries()[0]["peer"])
+	assert.Equal(t, []string{"GL4"}, logged.Codes(), "a loopback peer may be a proxy that nobody trusts")
+	assert.Contains(t, logged.Entries()[0]["msg"], "SetTrustedProxies")
+	assert.Equal(t, "127.0.0.1", logged.Entries()[0]["peer"])
 }
 
 func TestGinsDefaultTrustsForgersAndGL1SaysSoOnce(t *testing.T) {
@@ -103,8 +62,8 @@ func TestGinsDefaultTrustsForgersAndGL1SaysSoOnce(t *testing.T) {
 	assert.Equal(t, 200, get(t, url))
 	assert.Equal(t, 200, get(t, url, "X-Forwarded-For", "203.0.113.1"), "forged")
 	assert.Equal(t, 200, get(t, url, "X-Forwarded-For", "203.0.113.2"), "forged again")
-	assert.Equal(t, []string{"GL1"}, logged.codes())
-	assert.Contains(t, logged.entries()[0]["msg"], "engine.SetTrustedProxies")
+	assert.Equal(t, []string{"GL1"}, logged.Codes())
+	assert.Contains(t, logged.Entries()[0]["msg"], "engine.SetTrustedProxies")
 }
 
 func TestBehindATrustedProxyTheForwardedClientCounts(t *testing.T) {
@@ -112,7 +71,7 @@ func TestBehindATrustedProxyTheForwardedClientCounts(t *testing.T) {
 	assert.Equal(t, 200, get(t, url, "X-Forwarded-For", "203.0.113.1"))
 	assert.Equal(t, 200, get(t, url, "X-Forwarded-For", "203.0.113.2"))
 	assert.Equal(t, 429, get(t, url, "X-Forwarded-For", "198.51.100.5, 203.0.113.2"), "the client wrote the first address itself")
-	assert.Empty(t, logged.codes())
+	assert.Empty(t, logged.Codes())
 }
 
 func TestGL1(t *testing.T) {
@@ -138,37 +97,37 @@ func TestGL1(t *testing.T) {
 		"another forwarding header": {func(r *gin.Engine) { r.RemoteIPHeaders = []string{"X-Real-IP"} }, nil, []string{"GL1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			logged := &log{}
+			logged := &Log{}
 			r := gin.New()
 			test.trust(r)
-			r.GET("/x", New(append(test.opts, logged.option())...), ok)
+			r.GET("/x", New(append(test.opts, logged.Option())...), OK)
 			for range 3 {
-				request(r, "GET", "/x", alice)
+				Request(r, "GET", "/x", Alice)
 			}
-			assert.Equal(t, test.want, logged.codes())
+			assert.Equal(t, test.want, logged.Codes())
 		})
 	}
 }
 
 func TestGL2(t *testing.T) {
-	logged := &log{}
-	r := newRouter()
-	r.GET("/x", New(logged.option()), ok)
-	assert.Equal(t, 200, request(r, "GET", "/x", "@").Code)
-	assert.Equal(t, 429, request(r, "GET", "/x", "").Code)
-	assert.Equal(t, []string{"GL2"}, logged.codes())
+	logged := &Log{}
+	r := Router()
+	r.GET("/x", New(logged.Option()), OK)
+	assert.Equal(t, 200, Request(r, "GET", "/x", "@").Code)
+	assert.Equal(t, 429, Request(r, "GET", "/x", "").Code)
+	assert.Equal(t, []string{"GL2"}, logged.Codes())
 }
 
 func TestGL3(t *testing.T) {
-	logged := &log{}
-	limit := New(logged.option())
-	r := newRouter()
-	r.Group("/", limit).GET("/x", limit, ok)
+	logged := &Log{}
+	limit := New(logged.Option())
+	r := Router()
+	r.Group("/", limit).GET("/x", limit, OK)
 	for range 3 {
-		request(r, "GET", "/x", alice)
+		Request(r, "GET", "/x", Alice)
 	}
-	assert.Equal(t, []string{"GL3"}, logged.codes())
-	assert.Equal(t, "ginlimit:1/3s:/x:ip=203.0.113.7", logged.entries()[0]["key"])
+	assert.Equal(t, []string{"GL3"}, logged.Codes())
+	assert.Equal(t, "ginlimit:1/3s:/x:ip=203.0.113.7", logged.Entries()[0]["key"])
 }
 
 func TestGL4(t *testing.T) {
@@ -180,7 +139,7 @@ func TestGL4(t *testing.T) {
 	}{
 		"a private proxy":                   {proxies(), "10.1.2.3:1", []string{"X-Forwarded-For", "203.0.113.1"}, []string{"GL4"}},
 		"a private IPv6 proxy":              {proxies(), "[fd00::1]:1", []string{"Forwarded", "for=203.0.113.1"}, []string{"GL4"}},
-		"a client far away forges":          {proxies(), alice, []string{"X-Forwarded-For", "203.0.113.1"}, nil},
+		"a client far away forges":          {proxies(), Alice, []string{"X-Forwarded-For", "203.0.113.1"}, nil},
 		"no forwarding header":              {proxies(), "10.1.2.3:1", nil, nil},
 		"a trusted proxy":                   {proxies("10.1.2.3"), "10.1.2.3:1", []string{"X-Forwarded-For", "203.0.113.1"}, nil},
 		"a trusted proxy says nonsense":     {proxies("10.1.2.3"), "10.1.2.3:1", []string{"X-Forwarded-For", "nonsense"}, []string{"GL9"}},
@@ -191,69 +150,39 @@ func TestGL4(t *testing.T) {
 		"a trusted proxy names only itself": {proxies("10.1.2.3"), "10.1.2.3:1", []string{"X-Forwarded-For", "10.1.2.3"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			logged := &log{}
+			logged := &Log{}
 			r := gin.New()
 			test.trust(r)
-			r.GET("/x", New(logged.option()), ok)
+			r.GET("/x", New(logged.Option()), OK)
 			for range 3 {
-				request(r, "GET", "/x", test.peer, test.header...)
+				Request(r, "GET", "/x", test.peer, test.header...)
 			}
-			assert.Equal(t, test.want, logged.codes())
+			assert.Equal(t, test.want, logged.Codes())
 		})
 	}
 }
 
 func TestGL7(t *testing.T) {
-	logged := &log{}
-	r := newRouter()
-	r.GET("/x", New(logged.option(), WithCapacity(2)), ok)
+	logged := &Log{}
+	r := Router()
+	r.GET("/x", New(logged.Option(), WithCapacity(2)), OK)
 	for _, client := range []string{"203.0.113.1:1", "203.0.113.2:1", "203.0.113.3:1", "203.0.113.4:1"} {
-		assert.Equal(t, 200, request(r, "GET", "/x", client).Code)
+		assert.Equal(t, 200, Request(r, "GET", "/x", client).Code)
 	}
-	assert.Equal(t, 200, request(r, "GET", "/x", "203.0.113.1:1").Code, "its mark was given up")
-	assert.Equal(t, []string{"GL7"}, logged.codes())
-	assert.InDelta(t, 2, logged.entries()[0]["capacity"], 0)
-}
-
-func TestGL8(t *testing.T) {
-	for name, test := range map[string]struct {
-		client redis.Cmdable
-		want   []string
-	}{
-		"a client as it is made by default": {redis.NewClient(&redis.Options{}), []string{"GL8"}},
-		"one that honours deadlines":        {redis.NewClient(&redis.Options{ContextTimeoutEnabled: true}), nil},
-		"a failover client":                 {redis.NewFailoverClient(&redis.FailoverOptions{ContextTimeoutEnabled: true}), nil},
-		"a cluster client":                  {redis.NewClusterClient(&redis.ClusterOptions{ContextTimeoutEnabled: true}), nil},
-		"a default cluster client":          {redis.NewClusterClient(&redis.ClusterOptions{}), []string{"GL8"}},
-		"a ring":                            {redis.NewRing(&redis.RingOptions{ContextTimeoutEnabled: true}), nil},
-		"a default ring":                    {redis.NewRing(&redis.RingOptions{}), []string{"GL8"}},
-		"a universal client":                {redis.NewUniversalClient(&redis.UniversalOptions{ContextTimeoutEnabled: true}), nil},
-		"the automatic pipeliner":           {autoPipeliner(t, redis.NewClient(&redis.Options{ContextTimeoutEnabled: true})), []string{"GL8"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Cleanup(func() { _ = test.client.(io.Closer).Close() })
-			logged := &log{}
-			New(logged.option(), WithRedis(test.client))
-			assert.Equal(t, test.want, logged.codes())
-		})
-	}
-}
-
-func autoPipeliner(t testing.TB, client *redis.Client) *redis.AutoPipeliner {
-	pipeliner, err := client.AutoPipeline()
-	require.NoError(t, err)
-	return pipeliner
+	assert.Equal(t, 200, Request(r, "GET", "/x", "203.0.113.1:1").Code, "its mark was given up")
+	assert.Equal(t, []string{"GL7"}, logged.Codes())
+	assert.InDelta(t, 2, logged.Entries()[0]["capacity"], 0)
 }
 
 func TestWarningsGoToTheDefaultLoggerOfTheMoment(t *testing.T) {
 	before := slog.Default()
 	defer slog.SetDefault(before)
 	limit := New()
-	logged := &log{}
+	logged := &Log{}
 	slog.SetDefault(slog.New(slog.NewJSONHandler(logged, nil)))
 	r := gin.New()
 	r.GET("/x", limit)
-	request(r, "GET", "/x", alice)
-	assert.Equal(t, []string{"GL1"}, logged.codes())
-	assert.Equal(t, "ginlimit", logged.entries()[0]["policy"])
+	Request(r, "GET", "/x", Alice)
+	assert.Equal(t, []string{"GL1"}, logged.Codes())
+	assert.Equal(t, "ginlimit", logged.Entries()[0]["policy"])
 }

@@ -1,4 +1,4 @@
-package ginlimit
+package test
 
 import (
 	"net"
@@ -84,7 +84,7 @@ func TestBehindNginx(t *testing.T) {
 				getFrom(t, "127.0.0.3", nginx),
 			}
 			assert.Equal(t, test.want, got)
-			assert.Equal(t, test.warned, s.log.codes())
+			assert.Equal(t, test.warned, s.log.Codes())
 		})
 	}
 }
@@ -102,7 +102,7 @@ func TestBehindTwoNginxInARow(t *testing.T) {
 			assert.Equal(t, 200, getFrom(t, "127.0.0.2", outer, "X-Forwarded-For", "198.51.100.1"))
 			assert.Equal(t, 429, getFrom(t, "127.0.0.2", outer, "X-Forwarded-For", "198.51.100.2"))
 			assert.Equal(t, 200, getFrom(t, "127.0.0.3", outer))
-			assert.Empty(t, s.log.codes())
+			assert.Empty(t, s.log.Codes())
 		})
 	}
 }

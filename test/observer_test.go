@@ -1,4 +1,4 @@
-package ginlimit
+package test
 
 import (
 	"io"
@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	. "github.com/ginlimit/ginlimit"
+	. "github.com/ginlimit/ginlimit/internal/gintest"
 	"github.com/ginlimit/ginlimit/internal/redistest"
 )
 
@@ -33,65 +35,65 @@ func TestTheObserverSeesEveryDecisionOnce(t *testing.T) {
 	for _, dry := range []bool{false, true} {
 		server := redistest.Start(t)
 		var seen observed
-		opts := []Option{quiet, WithRedis(newClient(t, server.Addr())), WithTimeout(time.Second), WithInterval(time.Hour), seen.option()}
+		opts := []Option{Quiet, WithRedis(Client(t, server.Addr())), WithTimeout(time.Second), WithInterval(time.Hour), seen.option()}
 		if dry {
 			opts = append(opts, WithDryRun())
 		}
-		r := newRouter()
-		r.GET("/x", New(append(opts, WithFailure(FailClosed))...), ok)
+		r := Router()
+		r.GET("/x", New(append(opts, WithFailure(FailClosed))...), OK)
 		expect := func(from string, code int, outcome Outcome, source Source) Decision {
 			if dry {
 				code = 200
 			}
-			require.Equal(t, code, request(r, "GET", "/x", from).Code)
+			require.Equal(t, code, Request(r, "GET", "/x", from).Code)
 			d := seen.next(t)
 			assert.Equal(t, outcome, d.Outcome)
 			assert.Equal(t, source, d.Source)
 			assert.Equal(t, dry, d.DryRun)
 			return d
 		}
-		expect(alice, 200, Allowed, Redis)
-		expect(alice, 429, Denied, Cache)
-		other := newRouter()
-		other.GET("/x", New(opts...), ok) // another process
-		request(other, "GET", "/x", alice)
-		assert.Equal(t, Redis, seen.next(t).Source)
+		expect(Alice, 200, Allowed, FromRedis)
+		expect(Alice, 429, Denied, FromCache)
+		other := Router()
+		other.GET("/x", New(opts...), OK) // another process
+		Request(other, "GET", "/x", Alice)
+		assert.Equal(t, FromRedis, seen.next(t).Source)
 		server.Kill()
-		d := expect(bob, 503, Unavailable, Memory)
+		d := expect(Bob, 503, Unavailable, FromMemory)
 		assert.Error(t, d.Err)
 		assert.Equal(t, time.Second, d.RetryAfter)
-		request(other, "GET", "/x", bob)
+		Request(other, "GET", "/x", Bob)
 		d = seen.next(t)
 		assert.Equal(t, Allowed, d.Outcome, "FailLocal")
-		assert.Equal(t, Memory, d.Source)
+		assert.Equal(t, FromMemory, d.Source)
 		assert.Error(t, d.Err)
 	}
 }
 
 func TestTheObserverComesFirst(t *testing.T) {
-	everywhere(t, func(t *testing.T, where ...Option) {
+	Everywhere(t, func(t *testing.T, where ...Option) {
 		var order []string
 		say := func(what string) { order = append(order, what) }
-		r := newRouter()
-		r.GET("/x", New(with(where, WithObserver(func(_ *gin.Context, d Decision) { say(d.Outcome.String()) }),
+		r := Router()
+		r.GET("/x", New(With(where, WithObserver(func(_ *gin.Context, d Decision) { say(d.Outcome.String()) }),
 			WithDenied(func(*gin.Context, Decision) { say("answer") }))...), func(*gin.Context) { say("handler") })
-		request(r, "GET", "/x", alice)
-		request(r, "GET", "/x", alice)
+		Request(r, "GET", "/x", Alice)
+		Request(r, "GET", "/x", Alice)
 		assert.Equal(t, []string{"allowed", "handler", "denied", "answer"}, order)
 	})
 }
 
 func TestAnObserverThatPanicsHoldsNothing(t *testing.T) {
-	everywhere(t, func(t *testing.T, where ...Option) {
-		r := newRouter()
+	Everywhere(t, func(t *testing.T, where ...Option) {
+		r := Router()
 		r.Use(gin.RecoveryWithWriter(io.Discard))
-		r.GET("/x", New(with(where, WithObserver(func(_ *gin.Context, d Decision) {
+		r.GET("/x", New(With(where, WithObserver(func(_ *gin.Context, d Decision) {
 			if d.Outcome == Allowed {
 				panic("observer")
 			}
-		}))...), ok)
-		assert.Equal(t, 500, request(r, "GET", "/x", alice).Code)
-		assert.Equal(t, 429, request(r, "GET", "/x", alice).Code)
+		}))...), OK)
+		assert.Equal(t, 500, Request(r, "GET", "/x", Alice).Code)
+		assert.Equal(t, 429, Request(r, "GET", "/x", Alice).Code)
 	})
 }
 
@@ -100,14 +102,14 @@ func TestADryRunDecidesAsALimiterWould(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, limit := range []int{1, 3} {
 			var real, dry observed
-			r := newRouter()
+			r := Router()
 			denied := WithDenied(func(c *gin.Context, _ Decision) { c.String(429, "denied") })
-			r.GET("/real", New(quiet, WithLimit(limit), WithScope(IPOnly), denied, real.option()), ok)
-			r.GET("/dry", New(quiet, WithLimit(limit), WithScope(IPOnly), denied, dry.option(), WithDryRun(), WithHeaders()), ok)
+			r.GET("/real", New(Quiet, WithLimit(limit), WithScope(IPOnly), denied, real.option()), OK)
+			r.GET("/dry", New(Quiet, WithLimit(limit), WithScope(IPOnly), denied, dry.option(), WithDryRun(), WithHeaders()), OK)
 			for i := range 50 {
-				from := []string{alice, bob}[i%2]
-				request(r, "GET", "/real", from)
-				w := request(r, "GET", "/dry", from)
+				from := []string{Alice, Bob}[i%2]
+				Request(r, "GET", "/real", from)
+				w := Request(r, "GET", "/dry", from)
 				assert.Equal(t, 200, w.Code)
 				assert.Equal(t, "done", w.Body.String())
 				assert.Equal(t, "[] [] []", limitHeaders(w.Header()))
@@ -121,11 +123,11 @@ func TestADryRunDecidesAsALimiterWould(t *testing.T) {
 }
 
 func TestADeniedFunctionMayAnswerWithAStatusOfItsOwn(t *testing.T) {
-	everywhere(t, func(t *testing.T, where ...Option) {
-		r := newRouter()
-		r.GET("/x", New(with(where, WithDenied(func(c *gin.Context, _ Decision) { c.Redirect(303, "/wait") }))...), ok)
-		request(r, "GET", "/x", alice)
-		w := request(r, "GET", "/x", alice)
+	Everywhere(t, func(t *testing.T, where ...Option) {
+		r := Router()
+		r.GET("/x", New(With(where, WithDenied(func(c *gin.Context, _ Decision) { c.Redirect(303, "/wait") }))...), OK)
+		Request(r, "GET", "/x", Alice)
+		w := Request(r, "GET", "/x", Alice)
 		assert.Equal(t, 303, w.Code)
 		assert.Equal(t, "3", w.Header().Get("Retry-After"))
 	})

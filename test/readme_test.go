@@ -1,4 +1,4 @@
-package ginlimit
+package test
 
 import (
 	"os"
@@ -9,6 +9,9 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	. "github.com/ginlimit/ginlimit"
+	. "github.com/ginlimit/ginlimit/internal/gintest"
 )
 
 // readme returns a section of the README.
@@ -100,13 +103,13 @@ func TestTheReadmesSetUps(t *testing.T) {
 			}
 			assert.Equal(t, []int{200, 429}, got)
 			if set.nobody {
-				assert.Equal(t, []string{"GL4"}, s.log.codes(), "the test's peer is an internal address")
+				assert.Equal(t, []string{"GL4"}, s.log.Codes(), "the test's peer is an internal address")
 				return
 			}
 			status, client := s.get(t, set.says("203.0.113.2", "203.0.113.1")...)
 			assert.Equal(t, 200, status)
 			assert.Equal(t, "ip=203.0.113.2", client)
-			assert.Empty(t, s.log.codes())
+			assert.Empty(t, s.log.Codes())
 		})
 	}
 }
@@ -162,8 +165,8 @@ func TestEveryWarningHasItsHeading(t *testing.T) {
 func TestARewrittenRequest(t *testing.T) {
 	for name, onRoutes := range map[string]bool{"with Use it counts twice": false, "on routes it counts once": true} {
 		t.Run(name, func(t *testing.T) {
-			limit := New(quiet, WithScope(IPOnly))
-			r := newRouter()
+			limit := New(Quiet, WithScope(IPOnly))
+			r := Router()
 			var routes []gin.HandlerFunc
 			if onRoutes {
 				routes = append(routes, limit)
@@ -174,8 +177,8 @@ func TestARewrittenRequest(t *testing.T) {
 				c.Request.URL.Path = "/new"
 				r.HandleContext(c)
 			})
-			r.GET("/new", append(routes, ok)...)
-			assert.Equal(t, map[bool]int{true: 200, false: 429}[onRoutes], request(r, "GET", "/old", alice).Code)
+			r.GET("/new", append(routes, OK)...)
+			assert.Equal(t, map[bool]int{true: 200, false: 429}[onRoutes], Request(r, "GET", "/old", Alice).Code)
 		})
 	}
 }

@@ -1,4 +1,4 @@
-package ginlimit
+package test
 
 import (
 	"context"
@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	. "github.com/ginlimit/ginlimit"
+	. "github.com/ginlimit/ginlimit/internal/gintest"
 	"github.com/ginlimit/ginlimit/internal/redistest"
 )
 
@@ -28,16 +30,16 @@ func TestAClustersMastersShareTheMarks(t *testing.T) {
 	for _, limit := range []int{1, 3} {
 		var first, second *gin.Engine // processes
 		for _, r := range []**gin.Engine{&first, &second} {
-			*r = newRouter()
-			(*r).GET("/x", New(quiet, patient, WithRedis(newCluster(t, cluster, true)), WithLimit(limit), WithInterval(time.Hour)), ok)
+			*r = Router()
+			(*r).GET("/x", New(Quiet, Patient, WithRedis(newCluster(t, cluster, true)), WithLimit(limit), WithInterval(time.Hour)), OK)
 		}
 		for client := range 60 {
 			from := fmt.Sprintf("10.0.0.%d:1", client)
 			for i := range limit {
-				require.Equal(t, 200, request([]*gin.Engine{first, second}[i%2], "GET", "/x", from).Code)
+				require.Equal(t, 200, Request([]*gin.Engine{first, second}[i%2], "GET", "/x", from).Code)
 			}
-			require.Equal(t, 429, request(first, "GET", "/x", from).Code)
-			require.Equal(t, 429, request(second, "GET", "/x", from).Code)
+			require.Equal(t, 429, Request(first, "GET", "/x", from).Code)
+			require.Equal(t, 429, Request(second, "GET", "/x", from).Code)
 		}
 		for _, node := range cluster.Nodes {
 			keys := node.Client().Keys(t.Context(), fmt.Sprintf("ginlimit:%d/*", limit)).Val()
@@ -61,9 +63,9 @@ func TestAReshardingSlotLosesAndDeniesNobody(t *testing.T) {
 		})
 		var routers []*gin.Engine
 		for _, honours := range []bool{true, true, false} {
-			r := newRouter()
-			r.GET("/x", New(quiet, patient, WithRedis(newCluster(t, cluster, honours)), WithLimit(limit), WithInterval(time.Hour),
-				identity, observe), ok)
+			r := Router()
+			r.GET("/x", New(Quiet, Patient, WithRedis(newCluster(t, cluster, honours)), WithLimit(limit), WithInterval(time.Hour),
+				identity, observe), OK)
 			routers = append(routers, r)
 		}
 		var next atomic.Int64
@@ -82,7 +84,7 @@ func TestAReshardingSlotLosesAndDeniesNobody(t *testing.T) {
 					var all sync.WaitGroup
 					for i := range 2 * len(routers) {
 						all.Go(func() {
-							if request(routers[i%len(routers)], "GET", "/x", alice, "X-Client", client).Code == 200 {
+							if Request(routers[i%len(routers)], "GET", "/x", Alice, "X-Client", client).Code == 200 {
 								allowed.Add(1)
 							}
 						})

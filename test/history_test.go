@@ -1,7 +1,8 @@
-package ginlimit
+package test
 
 import (
 	"fmt"
+	"hash/maphash"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ginlimit/ginlimit/internal/clock"
+	"github.com/ginlimit/ginlimit/internal/marks"
 	"github.com/ginlimit/ginlimit/internal/redistest"
 )
 
@@ -27,27 +30,35 @@ type recorder struct {
 }
 
 // run does an operation and records it. It says whether the request holds a mark.
-func (r *recorder) run(t *testing.T, client int, s store, limit int, interval time.Duration, v verb, m mark) bool {
-	var got verdict
-	o := operation{verb: v, key: m.key, limit: limit, interval: interval, token: m.token, call: time.Since(r.start)}
+func (r *recorder) run(t *testing.T, client int, s *marks.Set, limit int, interval time.Duration, v verb, m *marks.Mark) bool {
+	var got marks.Verdict
+	terms := marks.Terms{Wait: 10 * time.Second, Whole: true}
+	o := operation{verb: v, key: m.Key, limit: limit, interval: interval, token: m.Token, call: time.Since(r.start)}
 	if v == take {
-		got = s.take(t.Context(), m)
+		m.Asked = clock.Now()
+		got = s.Take(t.Context(), m, terms)
 	} else {
-		got.err = s.undo(t.Context(), m)
+		got.Err = s.Undo(t.Context(), m, terms)
 	}
 	o.end = time.Since(r.start)
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.history = append(r.history, events(client, o, answer{got.err == nil, got.outcome == Allowed, got.remaining})...)
-	if v == undo || limit > 1 || got.outcome == Denied {
+	r.history = append(r.history, events(client, o, answer{got.Err == nil, got.Answer == marks.Granted, int(got.Remaining)})...)
+	if v == take && limit > 1 && got.Source == marks.Redis {
 		r.scripts++
 	}
-	if got.err != nil {
+	if got.Err != nil {
 		r.errors++
 	}
-	return got.held
+	return got.Held
 }
+
+func markOf(key string, limit int) *marks.Mark {
+	return &marks.Mark{Key: key, Hash: max(1, maphash.String(seed, key)), Token: marks.NewToken(), Limit: int64(limit), Cost: 1}
+}
+
+var seed = maphash.MakeSeed()
 
 // disturb delays, cuts and loses replies, each for less than a request may wait.
 func disturb(p *redistest.Proxy, end time.Time) {
@@ -87,13 +98,12 @@ func TestHistoriesAreLinearizable(t *testing.T) {
 		running.Go(func() { disturb(proxy, end) })
 		for _, limit := range []int{1, 2} {
 			for _, interval := range []time.Duration{400 * time.Millisecond, time.Hour} {
-				cfg := newConfig([]Option{quiet, patient, WithRedis(client), WithLimit(limit), WithInterval(interval)})
-				s := withinDeadline(cfg, &warnings{logger: cfg.logger}, newRedisMarks(cfg))
+				s := marks.In(client, fmt.Sprint(limit, interval), marks.Policy{Limit: int64(limit), Interval: interval}, 1<<16)
 				for sender := range 4 {
 					running.Go(func() {
 						for time.Now().Before(end) {
 							second := time.Since(r.start) / time.Second // a key for each, or there are too many orders to check
-							m := newMark(fmt.Sprintf("%d/%s/%d/%d", limit, interval, sender, second))
+							m := markOf(fmt.Sprintf("%d/%s/%d/%d", limit, interval, sender, second), limit)
 							for range 1 + rand.IntN(2) {
 								r.run(t, 4*process+sender, s, limit, interval, take, m)
 								time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond)

@@ -1,4 +1,4 @@
-package ginlimit
+package test
 
 import (
 	"context"
@@ -19,17 +19,16 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	. "github.com/ginlimit/ginlimit"
+	. "github.com/ginlimit/ginlimit/internal/gintest"
 	"github.com/ginlimit/ginlimit/internal/redistest"
 )
-
-// margin is how much later than promised a noisy machine may be.
-const margin = 2 * time.Second
 
 // process is a limiter with a client of its own, under steady traffic from clients that each come back.
 type process struct {
 	name   string
 	router *gin.Engine
-	logged *log
+	logged *Log
 
 	clients atomic.Int64 // how many there are so far
 	byRedis atomic.Int64 // decisions
@@ -44,17 +43,17 @@ type process struct {
 
 func startProcess(name string, client redis.Cmdable, opts ...Option) *process {
 	p := &process{
-		name: name, router: newRouter(), logged: &log{}, stop: make(chan struct{}),
+		name: name, router: Router(), logged: &Log{}, stop: make(chan struct{}),
 		allowed: map[int64]int{}, answers: map[int]int{},
 	}
-	opts = append(opts, p.logged.option(), WithRedis(client), WithInterval(time.Minute),
+	opts = append(opts, p.logged.Option(), WithRedis(client), WithInterval(time.Minute),
 		WithObserver(func(_ *gin.Context, d Decision) {
-			if d.Source == Redis && d.Err == nil {
+			if d.Source == FromRedis && d.Err == nil {
 				p.byRedis.Add(1)
 			}
 		}))
 	p.router.Use(gin.RecoveryWithWriter(io.Discard))
-	p.router.GET("/x", New(opts...), ok)
+	p.router.GET("/x", New(opts...), OK)
 	for range 8 {
 		p.senders.Go(p.send)
 	}
@@ -77,7 +76,7 @@ func (p *process) send() {
 func (p *process) ask(client int64) {
 	start := time.Now()
 	from := fmt.Sprintf("10.%d.%d.%d:1", client>>16&255, client>>8&255, client&255)
-	status := request(p.router, "GET", "/x", from).Code
+	status := Request(p.router, "GET", "/x", from).Code
 	took := time.Since(start)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -93,7 +92,7 @@ func (p *process) waitForRedis(t *testing.T) time.Duration {
 	start, before := time.Now(), p.byRedis.Load()
 	for p.byRedis.Load() < before+20 {
 		if time.Since(start) > 30*time.Second {
-			t.Fatalf("%s: Redis does not decide again; log: %v", p.name, p.logged.entries())
+			t.Fatalf("%s: Redis does not decide again; log: %v", p.name, p.logged.Entries())
 		}
 		time.Sleep(time.Millisecond)
 	}
@@ -115,7 +114,7 @@ func (p *process) finish(t *testing.T, limit int) {
 		assert.Contains(t, []int{200, 429}, status, p.name)
 	}
 	assert.NotEmpty(t, p.answers[429], p.name)
-	assert.Less(t, p.slowest, 200*time.Millisecond+margin, p.name)
+	assert.Less(t, p.slowest, 200*time.Millisecond+Margin, p.name)
 }
 
 // fault is a Redis with something to go wrong.
@@ -277,17 +276,17 @@ func TestFaults(t *testing.T) {
 			fault.end()
 			for _, p := range processes {
 				took := p.waitForRedis(t)
-				t.Logf("%s: Redis decides again after %s; %v", p.name, took, p.logged.codes())
-				assert.Less(t, took, 2*time.Second+margin, p.name)
+				t.Logf("%s: Redis decides again after %s; %v", p.name, took, p.logged.Codes())
+				assert.Less(t, took, 2*time.Second+Margin, p.name)
 			}
 			time.Sleep(500 * time.Millisecond) // of hand-back
 			for _, p := range processes {
-				gone := slices.Contains(p.logged.codes(), "GL5")
+				gone := slices.Contains(p.logged.Codes(), "GL5")
 				if name == "Sentinel failover" && !gone { // it can pass without one failed command
 					continue
 				}
 				assert.True(t, gone, p.name)
-				assert.Eventually(t, func() bool { return slices.Contains(p.logged.codes(), "GL6") }, margin+2*time.Second,
+				assert.Eventually(t, func() bool { return slices.Contains(p.logged.Codes(), "GL6") }, Margin+2*time.Second,
 					time.Millisecond, p.name)
 			}
 		})

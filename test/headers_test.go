@@ -1,4 +1,4 @@
-package ginlimit
+package test
 
 import (
 	"fmt"
@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	. "github.com/ginlimit/ginlimit"
+	. "github.com/ginlimit/ginlimit/internal/gintest"
 	"github.com/ginlimit/ginlimit/internal/redistest"
 )
 
@@ -51,10 +53,10 @@ func TestHeadersToTheByte(t *testing.T) {
 		{[]Option{WithHeaders(), WithDryRun()}, 0, []string{`[] [] []`, `[] [] []`}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			r := newRouter()
-			r.GET("/x", New(append(test.opts, quiet)...), ok)
+			r := Router()
+			r.GET("/x", New(append(test.opts, Quiet)...), OK)
 			for _, want := range test.want {
-				w := request(r, "GET", "/x", alice)
+				w := Request(r, "GET", "/x", Alice)
 				assert.Equal(t, want, limitHeaders(w.Header()))
 				for name := range w.Header() {
 					assert.NotContains(t, name, "X-Rate")
@@ -66,22 +68,22 @@ func TestHeadersToTheByte(t *testing.T) {
 }
 
 func TestHeadersOverRedis(t *testing.T) {
-	r := newRouter()
-	r.GET("/x", New(quiet, patient, WithRedis(newClient(t, redistest.Start(t).Addr())), WithInterval(time.Hour), WithHeaders()), ok)
+	r := Router()
+	r.GET("/x", New(Quiet, Patient, WithRedis(Client(t, redistest.Start(t).Addr())), WithInterval(time.Hour), WithHeaders()), OK)
 	for i, retryAfter := range []string{"[]", "[3600]"} {
-		w := request(r, "GET", "/x", alice)
+		w := Request(r, "GET", "/x", Alice)
 		assert.Equal(t, retryAfter+` ["ginlimit";q=1;w=3600] ["ginlimit";r=0;t=3600]`, limitHeaders(w.Header()), "request %d", i)
 	}
 }
 
 func TestStackedLimitersAddAValueEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRouter()
-		r.GET("/x", New(quiet, WithHeaders(), WithPrefix("burst"), WithInterval(time.Second)),
-			New(quiet, WithHeaders(), WithPrefix("hourly"), WithInterval(time.Hour), WithLimit(20)), ok)
+		r := Router()
+		r.GET("/x", New(Quiet, WithHeaders(), WithPrefix("burst"), WithInterval(time.Second)),
+			New(Quiet, WithHeaders(), WithPrefix("hourly"), WithInterval(time.Hour), WithLimit(20)), OK)
 		assert.Equal(t, `[] ["burst";q=1;w=1 "hourly";q=20;w=3600] ["burst";r=0;t=1 "hourly";r=19]`,
-			limitHeaders(request(r, "GET", "/x", alice).Header()))
-		assert.Equal(t, `[1] ["burst";q=1;w=1] ["burst";r=0;t=1]`, limitHeaders(request(r, "GET", "/x", alice).Header()),
+			limitHeaders(Request(r, "GET", "/x", Alice).Header()))
+		assert.Equal(t, `[1] ["burst";q=1;w=1] ["burst";r=0;t=1]`, limitHeaders(Request(r, "GET", "/x", Alice).Header()),
 			"the first one denied")
 	})
 }
@@ -92,12 +94,12 @@ func TestRetryAfterIsNeverTooEarly(t *testing.T) {
 		time.Millisecond, 999 * time.Millisecond, time.Second, 1001 * time.Millisecond, 7300 * time.Millisecond, time.Hour,
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			r := newRouter()
-			r.GET("/x", New(quiet, WithInterval(interval)), ok)
+			r := Router()
+			r.GET("/x", New(Quiet, WithInterval(interval)), OK)
 			for _, part := range []time.Duration{0, 1, interval / 3, interval / 2, interval - 1} {
-				require.Equal(t, 200, request(r, "GET", "/x", alice).Code)
+				require.Equal(t, 200, Request(r, "GET", "/x", Alice).Code)
 				time.Sleep(part)
-				denied := request(r, "GET", "/x", alice)
+				denied := Request(r, "GET", "/x", Alice)
 				require.Equal(t, 429, denied.Code)
 				seconds, err := strconv.Atoi(denied.Header().Get("Retry-After"))
 				require.NoError(t, err)
@@ -111,16 +113,16 @@ func TestRetryAfterIsNeverTooEarly(t *testing.T) {
 
 func TestRetryAfterOfManyClientsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRouter()
-		r.GET("/x", New(quiet, WithInterval(200*time.Second)), ok)
+		r := Router()
+		r.GET("/x", New(Quiet, WithInterval(200*time.Second)), OK)
 		var clients []string
 		for i := range 200 {
 			clients = append(clients, fmt.Sprintf("10.0.0.%d:1", i))
-			require.Equal(t, 200, request(r, "GET", "/x", clients[i]).Code)
+			require.Equal(t, 200, Request(r, "GET", "/x", clients[i]).Code)
 			time.Sleep(time.Second)
 		}
 		for i, client := range clients[1:] {
-			w := request(r, "GET", "/x", client)
+			w := Request(r, "GET", "/x", client)
 			require.Equal(t, 429, w.Code)
 			assert.Equal(t, []string{strconv.Itoa(i + 1)}, w.Header()["Retry-After"])
 		}
@@ -130,10 +132,10 @@ func TestRetryAfterOfManyClientsAtOnce(t *testing.T) {
 func TestNoRateLimitHeadersOn503(t *testing.T) {
 	server := redistest.Start(t)
 	server.Kill()
-	r := newRouter()
-	r.GET("/x", New(quiet, WithRedis(newClient(t, server.Addr())), WithFailure(FailClosed), WithHeaders(),
-		WithDenied(func(c *gin.Context, d Decision) { c.String(c.Writer.Status(), d.Outcome.String()) })), ok)
-	w := request(r, "GET", "/x", alice)
+	r := Router()
+	r.GET("/x", New(Quiet, WithRedis(Client(t, server.Addr())), WithFailure(FailClosed), WithHeaders(),
+		WithDenied(func(c *gin.Context, d Decision) { c.String(c.Writer.Status(), d.Outcome.String()) })), OK)
+	w := Request(r, "GET", "/x", Alice)
 	assert.Equal(t, 503, w.Code)
 	assert.Equal(t, `[1] [] []`, limitHeaders(w.Header()))
 	assert.Equal(t, "unavailable", w.Body.String())
