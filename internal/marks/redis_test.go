@@ -23,7 +23,9 @@ type inRedis struct {
 	line *line.Line
 }
 
-func storeIn(client redis.Cmdable, p Policy) inRedis { return inRedis{newRedisMarks(p), line.Of(client)} }
+func storeIn(client redis.Cmdable, p Policy) inRedis {
+	return inRedis{newRedisMarks(p), line.Of(client)}
+}
 
 func markOf(key string, limit, cost int64) *Mark {
 	return &Mark{Key: key, Hash: 1, Token: NewToken(), Asked: clock.Now(), Limit: limit, Cost: cost}
