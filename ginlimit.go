@@ -8,6 +8,7 @@ package ginlimit
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -139,11 +140,11 @@ func (l *limiter) deny(c *gin.Context, d Decision) {
 	l.denied(c, d)
 }
 
-// offerRefund runs the handlers and asks for a refund. A panic in them passes by here, and a client that has hung up is
-// not asked for: the mark stays, or repeating a heavy call would be free for whoever disconnects.
+// offerRefund runs the handlers and asks for a refund. A panic in them passes by here, and a client that has hung up
+// (context.Canceled, not a deadline of the server's own) is not asked for: the mark stays, or repeating a heavy call would be free for whoever disconnects.
 func (l *limiter) offerRefund(c *gin.Context, ctx context.Context, m mark) {
 	c.Next()
-	if ctx.Err() == nil && l.refund(c) {
+	if !errors.Is(ctx.Err(), context.Canceled) && l.refund(c) {
 		// A failure is the store's to count and to report; the response stays as the handlers made it.
 		_ = l.store.undo(ctx, m)
 	}

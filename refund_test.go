@@ -89,6 +89,24 @@ func TestAPanicAndAClientThatHungUpKeepTheMark(t *testing.T) {
 	})
 }
 
+func TestAfterTheServersOwnDeadlineARefundIsAsked(t *testing.T) {
+	everywhere(t, func(t *testing.T, where ...Option) {
+		var refunds refunds
+		r := newRouter()
+		r.Use(func(c *gin.Context) {
+			ctx, cancel := context.WithDeadline(c.Request.Context(), time.Now())
+			defer cancel()
+			c.Request = c.Request.WithContext(ctx)
+			c.Next()
+		})
+		r.POST("/slow", New(with(where, WithInterval(time.Hour), refunds.option())...), status(504))
+		for range 2 {
+			require.Equal(t, 504, request(r, "POST", "/slow", alice).Code)
+		}
+		assert.Equal(t, 2, refunds.asked)
+	})
+}
+
 func TestARefundThatPanicsKeepsTheMark(t *testing.T) {
 	everywhere(t, func(t *testing.T, where ...Option) {
 		r := newRouter()
