@@ -94,6 +94,13 @@ func (n *Node) Post(c *Call) {
 // Unsure is the instant since which this process's own marks may know more than Redis does; 0: never.
 func (n *Node) Unsure() int64 { return max(n.unsure.Load(), n.line.unsure.Load()) }
 
+// Away is why the node doesn't answer, or nil.
+func (n *Node) Away() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.health.reason
+}
+
 // probe answers at once for a node that is away. Once a second the call goes along beside its request, to see.
 func (n *Node) probe(c *Call) error {
 	reason := n.health.reason

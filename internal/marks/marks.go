@@ -52,9 +52,8 @@ type Terms struct {
 	Whole bool          // Wait is the whole timeout: if it runs out, that says something about Redis
 	Mine  bool          // this request may have left a mark under this key through another client
 
-	Refresh bool  // the key was full lately, so a mark is probably in the way
-	Full    int64 // until this instant the request is known to be denied, by a denial that is remembered
-	Failed  error // Redis isn't asked: the request whose answer this one waited for has got none
+	Full   int64 // until this instant it is remembered to be denied, so Redis is asked whether that still holds; or 0
+	Failed error // why a request that this one waited for had no answer from Redis: decide without asking
 }
 
 // Answer is what a store says to a request.
@@ -82,7 +81,7 @@ type Verdict struct {
 	Held      bool          // the request holds marks of its own
 	Remaining int64         // marks that this client may still leave now
 	Wait      time.Duration // until this cost could pass, where it was refused or nothing remains
-	Lasts     time.Duration // for how long that is sure, from before Redis was asked
+	Lasts     time.Duration // from Asked on, this cost can't pass for so long; 0: Redis didn't say
 	Err       error         // why Redis could not answer, where it could not
 	Crowded   bool          // the capacity is reached, so a live mark was given up
 

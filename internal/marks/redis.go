@@ -53,7 +53,7 @@ func newRedisMarks(p Policy) *redisMarks {
 // take leaves the mark if it fits. Where no answer came in time, it returns the call whose replies may come late.
 func (r *redisMarks) take(ctx context.Context, to doer, m *Mark, t Terms) (Verdict, *line.Call) {
 	call := r.shape.taking(m)
-	if r.single != nil && t.Refresh {
+	if r.single != nil && t.Full > 0 {
 		call = r.single.asking(m)
 	}
 	if err := to.Do(ctx, call, t.Wait, t.Whole); err != nil {
