@@ -33,7 +33,8 @@ local opens = taken > 0 and now - first >= interval / 128
 
 local remaining, wait = math.max(limit - total - taken, 0), 0
 if remaining == 0 or not allowed then
-  local over, last = total + taken + cost - limit, now -- so many have to end, and when the youngest of them was left
+  -- so many have to end (in this order, because a double is exact only up to 2^53), and when the youngest of them was left
+  local over, last = total - limit + taken + cost, now
   if over <= total - marks then
     local place = dropped
     over, last = over - held, oldest
@@ -74,7 +75,7 @@ if token ~= '' and (taken > 0 or dropped > 0) then
     redis.call('LTRIM', key, dropped, -1)
   end
   if opens then
-    redis.call('PEXPIRE', key, interval + math.ceil(interval / 128) + 1)
+    redis.call('PEXPIREAT', key, string.format('%.0f', now + interval + math.ceil(interval / 128) + 1))
   end
 end
 return {allowed and 1 or 0, remaining, wait, generation, tonumber(known or 0)}
