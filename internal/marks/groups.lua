@@ -3,7 +3,7 @@
 -- marks from its first one on for a 128th of the interval, and ends one interval after its youngest.
 -- KEYS[1]: the key. ARGV[1]: the token.
 local key, token = KEYS[1], ARGV[1]
-local generation = token -- the token of the list's first mark: tells this list from one that was deleted
+local generation = '' -- the first mark's token and instant: tells this list from one that was deleted
 local total, closed = 0, 0 -- marks, closed groups
 local oldest, held = 0, 0 -- the oldest closed group: when its youngest mark was left, marks
 local previous = 0 -- when the youngest mark of all closed groups was left

@@ -4,6 +4,9 @@
 local interval, limit, cost = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if not header then
+  generation = string.format('%s@%.0f', token, now)
+end
 if youngest > now then -- a failover to a slower clock: all marks are moved back so far that the youngest was left now
   local ahead = youngest - now
   oldest, previous, first, youngest = oldest - ahead, previous - ahead, first - ahead, now
