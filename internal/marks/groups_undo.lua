@@ -1,7 +1,7 @@
 -- Takes a request's own marks back, and no others. ARGV: token, cost, generation, group.
 local cost, number = tonumber(ARGV[2]), tonumber(ARGV[4])
 local place = number - (group - closed) -- in the list
-if not header or generation ~= ARGV[3] or place < 0 or place > closed or known == '0' then
+if not header or generation ~= ARGV[3] or place < 0 or place > closed or known == 0 then
   return 0 -- deleted, expired, lost in a failover, or taken back before
 end
 local since, count = 0, marks
