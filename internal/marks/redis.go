@@ -176,9 +176,15 @@ func aMillisecondAfter(d time.Duration) time.Duration {
 	return time.Duration(clock.After(int64(d), time.Millisecond))
 }
 
-// scriptsRefused says that Redis won't run scripts, or not what is in them.
+// scriptsRefused says that Redis won't run scripts, or not what is in them: in the words of Redis 6.2 and newer.
 func scriptsRefused(err error) bool {
-	text := strings.ToLower(err.Error())
-	return (strings.Contains(text, "noperm") || strings.Contains(text, "unknown command")) && strings.Contains(text, "'eval") ||
-		strings.Contains(text, "can't run this command")
+	text := strings.ReplaceAll(strings.ToLower(err.Error()), "`", "'")
+	for _, words := range []string{
+		"permissions to run the 'eval", "unknown command 'eval", "can't run this command", "unknown redis command called from",
+	} {
+		if strings.Contains(text, words) {
+			return true
+		}
+	}
+	return strings.Contains(text, "acl failure in script") && strings.Contains(text, "permissions to run the '")
 }

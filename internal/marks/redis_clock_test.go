@@ -26,7 +26,7 @@ const timeLine = "local time = redis.call('TIME')\n"
 
 func newClocked(t *testing.T, client redis.Cmdable) *clocked {
 	c := &clocked{t: t, client: client, now: time.Now().Add(24 * time.Hour).UnixMilli(), known: map[string]string{}}
-	for _, source := range []string{sortedLua, groupsLua + groupsTake, groupsLua + groupsUndo} {
+	for _, source := range []string{singleUndo, sortedLua, groupsLua + groupsTake, groupsLua + groupsUndo} {
 		text := strings.Replace(source, timeLine,
 			"local time = {math.floor(KEYS[2] / 1000), KEYS[2] % 1000 * 1000 + 999}\n", 1)
 		require.NotContains(t, text, "TIME")
