@@ -70,7 +70,7 @@ func (n *naive) take(m *Mark, now int64, looks bool) Verdict {
 	groups := n.moved(now)
 	wrote := n.sorted && !looks
 	alive := slices.DeleteFunc(slices.Clone(groups), func(g naiveGroup) bool { return g.youngest < now-n.interval })
-	wrote = wrote || !looks && len(alive) < len(groups)
+	wrote = wrote || !looks && !slices.Equal(alive, n.groups)
 	total := int64(0)
 	for _, g := range alive {
 		total += g.marks
