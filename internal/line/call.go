@@ -10,6 +10,7 @@ import (
 type Call struct {
 	Key      string
 	Commands []*Command
+	Once     bool // never sent again: better lost than run twice
 	Few      bool // at most 8 calls of this key go in one batch, as many as its script recognises if they come again
 
 	// Repeated says, once the call was answered, that it was sent more than once: Redis may have run it before.

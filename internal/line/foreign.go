@@ -50,6 +50,9 @@ func (c *Command) by(ctx context.Context, client redis.Cmdable) (any, error) {
 	case "del":
 		n, err := client.Del(ctx, key).Result()
 		return n, err
+	case "zrem": // key members
+		n, err := client.ZRem(ctx, key, args[2:]...).Result()
+		return n, err
 	case "evalsha": // hash 1 key arguments
 		keys := []string{args[3].(string)}
 		value, err := client.EvalSha(ctx, c.script.hash, keys, args[4:]...).Result()

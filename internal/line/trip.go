@@ -97,7 +97,7 @@ func (n *Node) run(ctx context.Context, t *trip) (again *trip) {
 	}
 	over := t.calls[:0:0]
 	for _, c := range t.calls {
-		if isBroken(c.failure()) && !c.Repeated && !c.isLeft() && !n.health.away {
+		if isBroken(c.failure()) && !c.Repeated && !c.Once && !c.isLeft() && !n.health.away {
 			retry = append(retry, c)
 			continue
 		}

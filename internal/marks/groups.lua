@@ -3,7 +3,7 @@
 -- marks from its first one on for a 128th of the interval, and ends one interval after its youngest.
 -- KEYS[1]: the key. ARGV[1]: the token.
 local key, token = KEYS[1], ARGV[1]
-local generation = token -- the token of the list's first mark: tells this list from one that was deleted
+local generation = '' -- the first mark's token and instant: tells this list from one that was deleted
 local total, closed = 0, 0 -- marks, closed groups
 local oldest, held = 0, 0 -- the oldest closed group: when its youngest mark was left, marks
 local previous = 0 -- when the youngest mark of all closed groups was left
@@ -14,15 +14,20 @@ local header = redis.call('LINDEX', key, -1)
 if header then
   generation, total, closed, oldest, held, previous, group, first, youngest, marks, recent = unpack(cjson.decode(header))
 end
-local known = recent:match(' ' .. token .. ':(%d+)') -- the group of this request's own mark
 
+-- This request, if it is told of: from where to where, and its group.
+local from, to, known = recent:find(' ' .. token .. ':', 1, true)
+if from then
+  from, to, known = recent:find('^ %d+:(%d+)', from)
+  known = tonumber(known)
+end
+
+-- remember tells of this request last, in the place of what was told of it before, or of the first one.
 local function remember(number)
-  if known then
-    recent = recent:gsub(' ' .. token .. ':%d+', '')
-  else
-    recent = recent:match('^ %S+(.*)')
+  if not known then
+    from, to = 1, recent:find(' ', 2, true) - 1
   end
-  recent = string.format('%s %s:%.0f', recent, token, number)
+  recent = string.format('%s%s %s:%.0f', recent:sub(1, from - 1), recent:sub(to + 1), token, number)
 end
 
 local function encode()

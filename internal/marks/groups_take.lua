@@ -4,8 +4,11 @@
 local interval, limit, cost = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if youngest > now then -- a failover to a slower clock: all marks are moved back so far that the youngest was left now
-  local ahead = youngest - now
+if not header then
+  generation = string.format('%s@%.0f', token, now)
+end
+local ahead = youngest - now
+if ahead > 0 then -- a failover to a slower clock: all marks are moved back so far that the youngest was left now
   oldest, previous, first, youngest = oldest - ahead, previous - ahead, first - ahead, now
 end
 
@@ -26,14 +29,15 @@ if youngest < alive then
   total, marks, opened = 0, 0, group + 1
 end
 
-local own = known and tonumber(known) >= opened -- the command came before, and its reply was lost
-local allowed = own or cost <= limit - total
-local taken = allowed and not own and cost or 0
+local repeated = known and known >= opened -- the command came before, and its reply was lost
+local allowed = repeated or cost <= limit - total
+local taken = allowed and not repeated and cost or 0
 local opens = taken > 0 and now - first >= interval / 128
 
 local remaining, wait = math.max(limit - total - taken, 0), 0
 if remaining == 0 or not allowed then
-  local over, last = total + taken + cost - limit, now -- so many have to end, and when the youngest of them was left
+  -- so many have to end (in this order, because a double is exact only up to 2^53), and when the youngest of them was left
+  local over, last = total - limit + taken + cost, now
   if over <= total - marks then
     local place = dropped
     over, last = over - held, oldest
@@ -48,7 +52,7 @@ if remaining == 0 or not allowed then
   wait = last + interval - now + 1
 end
 
-if token ~= '' and (taken > 0 or dropped > 0) then
+if token ~= '' and (taken > 0 or dropped > 0 or ahead > 0) then
   local closes = opens and youngest >= alive
   if closes then -- all first writes here are such as a Redis without memory refuses
     redis.call('LSET', key, -1, string.format('%.0f %.0f', youngest - previous, marks))
@@ -74,7 +78,7 @@ if token ~= '' and (taken > 0 or dropped > 0) then
     redis.call('LTRIM', key, dropped, -1)
   end
   if opens then
-    redis.call('PEXPIRE', key, interval + math.ceil(interval / 128) + 1)
+    redis.call('PEXPIREAT', key, string.format('%.0f', now + interval + math.ceil(interval / 128) + 1))
   end
 end
-return {allowed and 1 or 0, remaining, wait, generation, tonumber(known or 0)}
+return {allowed and 1 or 0, remaining, wait, generation, known or 0}

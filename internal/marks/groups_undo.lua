@@ -1,8 +1,18 @@
 -- Takes a request's own marks back, and no others. ARGV: token, cost, generation, group.
 local cost, number = tonumber(ARGV[2]), tonumber(ARGV[4])
 local place = number - (group - closed) -- in the list
-if not header or generation ~= ARGV[3] or place < 0 or known == '0' then
-  return 0 -- deleted, expired, or taken back before
+if not header or generation ~= ARGV[3] or place < 0 or place > closed or known == 0 then
+  return 0 -- deleted, expired, lost in a failover, or taken back before
+end
+local since, count = 0, marks
+if number ~= group then
+  count = held
+  if place > 0 then
+    since, count = at(place)
+  end
+end
+if count < cost then -- a failover lost the marks, and the group holds others
+  return 0
 end
 total = total - cost
 if number == group then
@@ -10,7 +20,6 @@ if number == group then
 elseif place == 0 then
   held = held - cost
 else
-  local since, count = at(place)
   redis.call('LSET', key, place, string.format('%.0f %.0f', since, count - cost))
 end
 remember(0)

@@ -61,7 +61,7 @@ func (r *redisMarks) take(ctx context.Context, to doer, m *Mark, t Terms) (Verdi
 	}
 	v, again := r.shape.read(m, call)
 	if !again {
-		return v, nil
+		return r.mend(ctx, to, m, v), nil
 	}
 	return r.ask(ctx, to, m, t, v)
 }
@@ -75,13 +75,18 @@ func (r *redisMarks) ask(ctx context.Context, to doer, m *Mark, t Terms, refusal
 	for range mostRounds {
 		call := r.single.asking(m)
 		left := t.Wait - time.Duration(clock.Now()-m.Asked)
+		known := refusal.Answer == Refused && !t.Mine
 		if err := to.Do(ctx, call, left, false); err != nil {
-			if refusal.Answer != Refused || t.Mine {
+			if !known {
 				return Verdict{Err: err}, call
 			}
 			break
 		}
-		if v, again := r.single.read(m, call); !again {
+		v, again := r.single.read(m, call)
+		if v.Err != nil && !again && known {
+			break
+		}
+		if !again {
 			return r.mend(ctx, to, m, v), nil
 		}
 	}
@@ -140,7 +145,7 @@ func callOf(m *Mark, commands ...*line.Command) *line.Call {
 
 // scripted reads the reply of a script: {1 for allowed or 0 for denied, marks remaining, milliseconds until this cost could
 // pass}, and what is behind.
-func scripted(m *Mark, reply any, err error, most time.Duration) (Verdict, []any) {
+func scripted(m *Mark, reply any, err error, interval time.Duration) (Verdict, []any) {
 	if err != nil {
 		return Verdict{Err: err}, nil
 	}
@@ -151,21 +156,35 @@ func scripted(m *Mark, reply any, err error, most time.Duration) (Verdict, []any
 	allowed, is0 := values[0].(int64)
 	remaining, is1 := values[1].(int64)
 	ms, is2 := values[2].(int64)
-	wait := time.Duration(ms) * time.Millisecond
 	if !is0 || !is1 || !is2 || allowed < 0 || allowed > 1 || remaining < 0 || remaining > m.Limit ||
-		ms < 0 || wait > most+2*time.Millisecond {
+		ms < 0 || ms > interval.Milliseconds()+1 {
 		return Verdict{Err: errReply}, nil
 	}
-	v := Verdict{Answer: Refused, Source: Redis, Remaining: remaining, Wait: wait, Lasts: max(0, wait-time.Millisecond)}
+	v := Verdict{Answer: Refused, Source: Redis, Remaining: remaining}
+	if ms > 0 {
+		v.Lasts = time.Duration(ms-1) * time.Millisecond
+		v.Wait = aMillisecondAfter(v.Lasts)
+	}
 	if allowed == 1 {
 		v.Answer, v.Held = Granted, true
 	}
 	return v, values[3:]
 }
 
-// scriptsRefused says that Redis won't run scripts, or not what is in them.
+// aMillisecondAfter is when a key or a mark is gone of which Redis says that it lives for so long: the last millisecond is its own.
+func aMillisecondAfter(d time.Duration) time.Duration {
+	return time.Duration(clock.After(int64(d), time.Millisecond))
+}
+
+// scriptsRefused says that Redis won't run scripts, or not what is in them: in the words of Redis 6.2 and newer.
 func scriptsRefused(err error) bool {
-	text := strings.ToLower(err.Error())
-	return (strings.Contains(text, "noperm") || strings.Contains(text, "unknown command")) && strings.Contains(text, "'eval") ||
-		strings.Contains(text, "can't run this command")
+	text := strings.ReplaceAll(strings.ToLower(err.Error()), "`", "'")
+	for _, words := range []string{
+		"permissions to run the 'eval", "unknown command 'eval", "can't run this command", "unknown redis command called from",
+	} {
+		if strings.Contains(text, words) {
+			return true
+		}
+	}
+	return strings.Contains(text, "acl failure in script") && strings.Contains(text, "permissions to run the '")
 }

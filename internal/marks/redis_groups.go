@@ -44,7 +44,7 @@ func (g *redisGroups) looking(m *Mark) *line.Call { return g.call(m, "") }
 
 func (g *redisGroups) read(m *Mark, call *line.Call) (Verdict, bool) {
 	reply, err := call.Commands[0].Reply()
-	v, rest := scripted(m, reply, err, g.interval+g.interval/groupsPerInterval+time.Millisecond)
+	v, rest := scripted(m, reply, err, g.interval)
 	if v.Err != nil {
 		return v, false
 	}
@@ -61,11 +61,14 @@ func (g *redisGroups) read(m *Mark, call *line.Call) (Verdict, bool) {
 }
 
 func (g *redisGroups) seen(m *Mark, call *line.Call) Verdict {
-	v, _ := g.read(m, call)
+	looked := *m
+	v, _ := g.read(&looked, call)
 	v.Held = false
 	return v
 }
 
 func (g *redisGroups) undoing(m *Mark) *line.Call {
-	return callOf(m, groupsUndoScript.Command(m.Key, m.Token, m.Cost, m.inRedis.generation, m.inRedis.number))
+	call := callOf(m, groupsUndoScript.Command(m.Key, m.Token, m.Cost, m.inRedis.generation, m.inRedis.number))
+	call.Once = true // the script knows only the last 8 requests again
+	return call
 }

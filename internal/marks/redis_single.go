@@ -76,7 +76,7 @@ func (s *single) whose(m *Mark, commands []*line.Command) (v Verdict, gone bool)
 		v.endless, ttl = true, s.milliseconds
 	}
 	v.Lasts = time.Duration(ttl) * time.Millisecond
-	v.Wait = v.Lasts + time.Millisecond // a key lives on through the millisecond in which its TTL is 0
+	v.Wait = aMillisecondAfter(v.Lasts)
 	return v, false
 }
 

@@ -2,7 +2,6 @@ package marks
 
 import (
 	_ "embed"
-	"strconv"
 	"time"
 
 	"github.com/ginlimit/ginlimit/internal/line"
@@ -26,11 +25,11 @@ func (s *sorted) taking(m *Mark) *line.Call {
 	return callOf(m, sortedScript.Command(m.Key, append(s.args(m), members(m)...)...))
 }
 
-// members are the mark's: its token, and for a higher cost more of them.
+// members are the mark's: its token, and for a higher cost the integers behind it, which take less of Redis than strings.
 func members(m *Mark) []any {
 	all := []any{m.Token}
 	for i := int64(1); i < m.Cost; i++ {
-		all = append(all, strconv.FormatInt(m.Token, 10)+"."+strconv.FormatInt(i, 10))
+		all = append(all, m.Token+i)
 	}
 	return all
 }

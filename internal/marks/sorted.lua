@@ -28,7 +28,7 @@ if allowed and token and not held then
     added[#added + 1] = ARGV[i]
   end
   redis.call('ZADD', key, unpack(added))
-  redis.call('PEXPIRE', key, interval + 1)
+  redis.call('PEXPIREAT', key, string.format('%.0f', expiry + 1)) -- by the clock read above, if the server paused since
 end
 if allowed and not held then
   count = count + cost
