@@ -56,41 +56,6 @@ func (m *memory) take(mark *Mark) Verdict {
 	return m.takeAt(mark, clock.Now())
 }
 
-// takeInPlace takes a mark in the place of a Redis that can't answer. For as long as it lives, own marks come first.
-func (m *memory) takeInPlace(mark *Mark) Verdict {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	t := clock.Now()
-	m.ownFirst = clock.After(t, m.interval)
-	return m.takeAt(mark, t)
-}
-
-// first says whether own marks refuse the mark, before Redis is asked. They do where they come first: for an interval
-// after a mark was taken in Redis's place, or after the instant unsure at which Redis failed or lost marks (0: never).
-func (m *memory) first(mark *Mark, unsure int64) (Verdict, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	t := clock.Now()
-	if !m.isFirst(unsure, t) {
-		return Verdict{}, false
-	}
-	v := m.judge(mark, t)
-	return v, v.Answer == Refused
-}
-
-// keep leaves a mark that Redis granted, and says whether it may be used: where own marks come first it must fit, since
-// another may have been taken in Redis's place while Redis was answering. Elsewhere the oldest of its key makes room.
-func (m *memory) keep(mark *Mark, unsure int64) (Verdict, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	t := clock.Now()
-	if m.isFirst(unsure, t) {
-		v := m.takeAt(mark, t)
-		return v, v.Held
-	}
-	return Verdict{Answer: Granted, Source: Memory, Held: true, Crowded: m.leave(mark, t)}, true
-}
-
 // peek says what take would.
 func (m *memory) peek(mark *Mark) Verdict {
 	m.mu.Lock()
@@ -130,10 +95,6 @@ func (m *memory) isEmpty() bool {
 	defer m.mu.Unlock()
 	youngest := m.table.Youngest()
 	return youngest == 0 || m.table.end(youngest) <= clock.Now()
-}
-
-func (m *memory) isFirst(unsure, t int64) bool {
-	return t < m.ownFirst || unsure > 0 && t < clock.After(unsure, m.interval)
 }
 
 func (m *memory) takeAt(mark *Mark, t int64) Verdict {

@@ -70,7 +70,7 @@ func TestMemoryStaysWithinItsBound(t *testing.T) {
 }
 
 func TestAClientTakesLessThan4KBAtAnyLimit(t *testing.T) {
-	for _, limit := range []int64{2, 127, 129, 1000, 5000, 1_000_000} {
+	for _, limit := range []int64{127, 1000, 1_000_000} {
 		synctest.Test(t, func(t *testing.T) {
 			const clients, width, groups = 500, 10 * time.Millisecond, 128
 			before := heap()

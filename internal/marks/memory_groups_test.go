@@ -125,6 +125,25 @@ func TestAGroupEndsAnIntervalAfterItsYoungest(t *testing.T) {
 	})
 }
 
+func TestGroupsOfWhichNothingIsAliveTakeNoRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(Policy{0, time.Minute}, 1)
+		m.take(newMark(0, 5, 1))
+		time.Sleep(30 * time.Second)
+		unwanted := newMark(0, 5, 1)
+		m.take(unwanted)
+		time.Sleep(30 * time.Second)
+		m.undo(unwanted)
+		assert.Zero(t, m.table.Len())
+	})
+}
+
+func TestGroupsBeginAbove127(t *testing.T) {
+	assert.False(t, Policy{Limit: 127}.grouped())
+	assert.True(t, Policy{Limit: 128}.grouped())
+	assert.True(t, Policy{Limit: 0}.grouped())
+}
+
 func TestLimitsMayChangeUnderWay(t *testing.T) {
 	m := newMemory(Policy{0, time.Hour}, 1000)
 	passes := func(limit int64) (n int) {

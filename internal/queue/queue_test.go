@@ -103,6 +103,24 @@ func TestQueueGivesMemoryBackAsItEmpties(t *testing.T) {
 	assert.Zero(t, q.Youngest())
 }
 
+func TestALengthThatGoesToAndFroAllocatesNothing(t *testing.T) {
+	q := New[int]()
+	for range 4 * pieceSize {
+		q.Add(rand.Uint64(), 0)
+	}
+	for q.Len() > pieceSize {
+		q.Remove(q.Oldest())
+		assert.Zero(t, testing.AllocsPerRun(1, func() {
+			for range pieceSize / 2 {
+				q.Add(rand.Uint64(), 0)
+			}
+			for range pieceSize / 2 {
+				q.Remove(q.Oldest())
+			}
+		}))
+	}
+}
+
 func TestNoCallPaysForTheGrowthOfTheWhole(t *testing.T) {
 	q, most := New[int](), uint64(0)
 	allocated := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
