@@ -61,7 +61,7 @@ func (r *redisMarks) take(ctx context.Context, to doer, m *Mark, t Terms) (Verdi
 	}
 	v, again := r.shape.read(m, call)
 	if !again {
-		return r.mend(ctx, to, m, v), nil
+		return r.mend(to, m, v), nil
 	}
 	return r.ask(ctx, to, m, t, v)
 }
@@ -87,14 +87,14 @@ func (r *redisMarks) ask(ctx context.Context, to doer, m *Mark, t Terms, refusal
 			break
 		}
 		if !again {
-			return r.mend(ctx, to, m, v), nil
+			return r.mend(to, m, v), nil
 		}
 	}
 	return refused(r.single.interval, Redis), nil
 }
 
 // mend gives a mark the interval that has none, or a longer one: a stranger's hand, or a failover to a slower clock.
-func (r *redisMarks) mend(_ context.Context, to doer, m *Mark, v Verdict) Verdict {
+func (r *redisMarks) mend(to doer, m *Mark, v Verdict) Verdict {
 	if poster, can := to.(interface{ Post(*line.Call) }); can && v.endless {
 		poster.Post(callOf(m, line.NewCommand("pexpire", m.Key, r.single.milliseconds)))
 	}
@@ -157,7 +157,7 @@ func scripted(m *Mark, reply any, err error, interval time.Duration) (Verdict, [
 	remaining, is1 := values[1].(int64)
 	ms, is2 := values[2].(int64)
 	if !is0 || !is1 || !is2 || allowed < 0 || allowed > 1 || remaining < 0 || remaining > m.Limit ||
-		ms < 0 || ms > interval.Milliseconds()+1 {
+		ms < 0 || ms > interval.Milliseconds()+1 || (ms == 0) != (allowed == 1 && remaining > 0) {
 		return Verdict{Err: errReply}, nil
 	}
 	v := Verdict{Answer: Refused, Source: Redis, Remaining: remaining}
