@@ -51,7 +51,7 @@ func TestNoWindowInRedisHoldsMoreThanTheLimit(t *testing.T) {
 				first := slices.MinFunc(window, func(a, b passed) int { return a.call.Compare(b.call) })
 				require.GreaterOrEqual(t, all[i].answer.Sub(first.call), interval, "%d passed within an interval", limit+1)
 			}
-			require.GreaterOrEqual(t, len(all), 3*limit/2, "marks end")
+			require.Greater(t, len(all), limit, "marks end")
 		})
 	}
 }
