@@ -100,14 +100,3 @@ func TestTheLastMillisecondIsTheMarks(t *testing.T) {
 		require.Equal(t, Refused, c.takes(r, m).Answer, "its mark has ended, and the cost doesn't fit")
 	}
 }
-
-// Sums of costs stay below 2^53, up to which a number in a script is exact.
-func TestTheHighestCostsAreSummedExactly(t *testing.T) {
-	c := newClocked(t, redistest.Start(t).Client())
-	r := newRedisMarks(Policy{Limit: MostLimit, Interval: time.Second})
-	require.Equal(t, int64(MostLimit-1), c.takes(r, markOf("key", MostLimit, 1)).Remaining)
-	c.now += 100
-	require.True(t, c.takes(r, markOf("key", MostLimit, MostLimit-1)).Held)
-	require.Equal(t, 901*time.Millisecond, c.takes(r, markOf("key", MostLimit, 1)).Wait, "the first mark has ended")
-	require.Equal(t, 1001*time.Millisecond, c.takes(r, markOf("key", MostLimit, 2)).Wait, "both have")
-}
