@@ -14,6 +14,7 @@ end
 if count < cost then -- a failover lost the marks, and the group holds others
   return 0
 end
+redis.call('LTRIM', key, 0, -1) -- takes nothing, but a Redis without memory refuses only the first write
 total = total - cost
 if number == group then
   marks = marks - cost

@@ -2,20 +2,16 @@ package marks
 
 import (
 	"context"
-	_ "embed"
-	"errors"
-	"strings"
 	"time"
 
 	"github.com/ginlimit/ginlimit/internal/clock"
 	"github.com/ginlimit/ginlimit/internal/line"
 )
 
-var errReply = errors.New("ginlimit: Redis sent a reply of an unexpected shape")
-
-// A doer sends a call to the server that has its key, and waits for the replies.
+// A doer sends a call to the server that has its key, and waits for the replies or, with Post, doesn't.
 type doer interface {
 	Do(ctx context.Context, call *line.Call, wait time.Duration, whole bool) error
+	Post(call *line.Call)
 }
 
 // A shape is how marks lie under a key. It follows from the policy alone, so that limiters which share a key agree. No clock
@@ -61,7 +57,7 @@ func (r *redisMarks) take(ctx context.Context, to doer, m *Mark, t Terms) (Verdi
 	}
 	v, again := r.shape.read(m, call)
 	if !again {
-		return r.mend(ctx, to, m, v), nil
+		return r.mend(to, m, v), nil
 	}
 	return r.ask(ctx, to, m, t, v)
 }
@@ -87,16 +83,16 @@ func (r *redisMarks) ask(ctx context.Context, to doer, m *Mark, t Terms, refusal
 			break
 		}
 		if !again {
-			return r.mend(ctx, to, m, v), nil
+			return r.mend(to, m, v), nil
 		}
 	}
 	return refused(r.single.interval, Redis), nil
 }
 
 // mend gives a mark the interval that has none, or a longer one: a stranger's hand, or a failover to a slower clock.
-func (r *redisMarks) mend(_ context.Context, to doer, m *Mark, v Verdict) Verdict {
-	if poster, can := to.(interface{ Post(*line.Call) }); can && v.endless {
-		poster.Post(callOf(m, line.NewCommand("pexpire", m.Key, r.single.milliseconds)))
+func (r *redisMarks) mend(to doer, m *Mark, v Verdict) Verdict {
+	if v.endless {
+		to.Post(callOf(m, line.NewCommand("pexpire", m.Key, r.single.milliseconds)))
 	}
 	return v
 }
@@ -141,50 +137,4 @@ func (r *redisMarks) forget(ctx context.Context, to doer, m *Mark, t Terms) erro
 
 func callOf(m *Mark, commands ...*line.Command) *line.Call {
 	return &line.Call{Key: m.Key, Commands: commands}
-}
-
-// scripted reads the reply of a script: {1 for allowed or 0 for denied, marks remaining, milliseconds until this cost could
-// pass}, and what is behind.
-func scripted(m *Mark, reply any, err error, interval time.Duration) (Verdict, []any) {
-	if err != nil {
-		return Verdict{Err: err}, nil
-	}
-	values, _ := reply.([]any)
-	if len(values) < 3 {
-		return Verdict{Err: errReply}, nil
-	}
-	allowed, is0 := values[0].(int64)
-	remaining, is1 := values[1].(int64)
-	ms, is2 := values[2].(int64)
-	if !is0 || !is1 || !is2 || allowed < 0 || allowed > 1 || remaining < 0 || remaining > m.Limit ||
-		ms < 0 || ms > interval.Milliseconds()+1 {
-		return Verdict{Err: errReply}, nil
-	}
-	v := Verdict{Answer: Refused, Source: Redis, Remaining: remaining}
-	if ms > 0 {
-		v.Lasts = time.Duration(ms-1) * time.Millisecond
-		v.Wait = aMillisecondAfter(v.Lasts)
-	}
-	if allowed == 1 {
-		v.Answer, v.Held = Granted, true
-	}
-	return v, values[3:]
-}
-
-// aMillisecondAfter is when a key or a mark is gone of which Redis says that it lives for so long: the last millisecond is its own.
-func aMillisecondAfter(d time.Duration) time.Duration {
-	return time.Duration(clock.After(int64(d), time.Millisecond))
-}
-
-// scriptsRefused says that Redis won't run scripts, or not what is in them: in the words of Redis 6.2 and newer.
-func scriptsRefused(err error) bool {
-	text := strings.ReplaceAll(strings.ToLower(err.Error()), "`", "'")
-	for _, words := range []string{
-		"permissions to run the 'eval", "unknown command 'eval", "can't run this command", "unknown redis command called from",
-	} {
-		if strings.Contains(text, words) {
-			return true
-		}
-	}
-	return strings.Contains(text, "acl failure in script") && strings.Contains(text, "permissions to run the '")
 }

@@ -58,6 +58,8 @@ func (c *clocked) Do(ctx context.Context, call *line.Call, _ time.Duration, _ bo
 	return nil
 }
 
+func (c *clocked) Post(call *line.Call) { _ = c.Do(c.t.Context(), call, patient, false) }
+
 // takes runs a mark, and demands that Redis answers.
 func (c *clocked) takes(r *redisMarks, m *Mark) Verdict {
 	c.t.Helper()

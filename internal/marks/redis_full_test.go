@@ -70,3 +70,18 @@ func TestAFullRedisStillTellsWhoIsDenied(t *testing.T) {
 		require.NoError(t, admin.ConfigSet(t.Context(), "maxmemory", "0").Err())
 	}
 }
+
+func TestAFullRedisTakesMarksBack(t *testing.T) {
+	server := redistest.Start(t)
+	admin := server.Client()
+	for _, limit := range []int64{1, 2, 128} {
+		s := storeIn(admin, Policy{Limit: limit, Interval: time.Minute})
+		key := fmt.Sprint(limit)
+		m := markOf(key, limit, limit)
+		require.True(t, s.take(m).Held)
+		require.NoError(t, admin.ConfigSet(t.Context(), "maxmemory", "1").Err())
+		assert.NoError(t, s.undo(m))
+		require.NoError(t, admin.ConfigSet(t.Context(), "maxmemory", "0").Err())
+		assert.True(t, s.take(markOf(key, limit, limit)).Held)
+	}
+}

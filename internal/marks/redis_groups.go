@@ -33,12 +33,14 @@ type inGroups struct {
 }
 
 func (g *redisGroups) call(m *Mark, token any) *line.Call {
-	call := callOf(m, groupsTakeScript.Command(m.Key, token, g.interval.Milliseconds(), m.Limit, m.Cost))
+	return callOf(m, groupsTakeScript.Command(m.Key, token, g.interval.Milliseconds(), m.Limit, m.Cost))
+}
+
+func (g *redisGroups) taking(m *Mark) *line.Call {
+	call := g.call(m, m.Token)
 	call.Few = true
 	return call
 }
-
-func (g *redisGroups) taking(m *Mark) *line.Call { return g.call(m, m.Token) }
 
 func (g *redisGroups) looking(m *Mark) *line.Call { return g.call(m, "") }
 
@@ -69,6 +71,6 @@ func (g *redisGroups) seen(m *Mark, call *line.Call) Verdict {
 
 func (g *redisGroups) undoing(m *Mark) *line.Call {
 	call := callOf(m, groupsUndoScript.Command(m.Key, m.Token, m.Cost, m.inRedis.generation, m.inRedis.number))
-	call.Once = true // the script knows only the last 8 requests again
+	call.Few, call.Once = true, true // the script recognises only the last 8 requests
 	return call
 }
