@@ -79,7 +79,7 @@ func (r *redisMarks) ask(ctx context.Context, to doer, m *Mark, t Terms, refusal
 			break
 		}
 		v, again := r.single.read(m, call)
-		if v.Err != nil && !again && known {
+		if v.Err != nil && !again && known && !isWrongType(v.Err) {
 			break
 		}
 		if !again {

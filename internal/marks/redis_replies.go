@@ -55,3 +55,6 @@ func scriptsRefused(err error) bool {
 	}
 	return strings.Contains(text, "acl failure in script") && strings.Contains(text, "permissions to run the '")
 }
+
+// isWrongType says that what is under a key is nobody's mark.
+func isWrongType(err error) bool { return strings.HasPrefix(err.Error(), "WRONGTYPE") }

@@ -66,7 +66,9 @@ func TestErrorRepliesDecideNothing(t *testing.T) {
 		s := storeIn(client, Policy{Limit: limit, Interval: time.Minute})
 		if limit == 1 {
 			require.NoError(t, client.SAdd(t.Context(), "key", 1).Err())
-			assert.Equal(t, Refused, s.take(markOf("key", 1, 1)).Answer, "something is there, and nobody passes")
+			v := s.take(markOf("key", 1, 1))
+			assert.ErrorContains(t, v.Err, "WRONGTYPE", "what is there is nobody's mark")
+			assert.Equal(t, Unanswered, v.Answer)
 		} else {
 			require.NoError(t, client.Set(t.Context(), "key", "x", 0).Err())
 			v := s.take(markOf("key", limit, 1))
