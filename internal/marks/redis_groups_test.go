@@ -54,3 +54,18 @@ func TestALookAtAMarkLeavesItsRefundAsItIs(t *testing.T) {
 	c.undoes(r, m)
 	require.EqualValues(t, 993, c.looks(r, m).Remaining)
 }
+
+func TestAListRecognisesTheLast8(t *testing.T) {
+	c := newClocked(t, redistest.Start(t).Client())
+	r := newRedisMarks(Policy{Limit: 1000, Interval: time.Minute})
+	first := markOf("key", 1000, 1)
+	require.EqualValues(t, 999, c.takes(r, first).Remaining)
+	for range 8 - 1 {
+		c.takes(r, markOf("key", 1000, 1))
+	}
+	require.EqualValues(t, 992, c.takes(r, first).Remaining, "nothing more is left")
+	for range 8 {
+		c.takes(r, markOf("key", 1000, 1))
+	}
+	require.EqualValues(t, 983, c.takes(r, first).Remaining, "it is too long ago")
+}
