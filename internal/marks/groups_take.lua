@@ -78,7 +78,7 @@ if token ~= '' and (taken > 0 or dropped > 0 or ahead > 0) then
     redis.call('LTRIM', key, dropped, -1)
   end
   if opens then
-    redis.call('PEXPIREAT', key, string.format('%.0f', now + interval + math.ceil(interval / 128) + 1))
+    redis.call('PEXPIREAT', key, string.format('%.0f', now + interval + math.ceil(interval / 128)))
   end
 end
 return {allowed and 1 or 0, remaining, wait, generation, known or 0}

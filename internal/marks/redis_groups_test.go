@@ -54,3 +54,37 @@ func TestALookAtAMarkLeavesItsRefundAsItIs(t *testing.T) {
 	c.undoes(r, m)
 	require.EqualValues(t, 993, c.looks(r, m).Remaining)
 }
+
+func TestAListRecognisesTheLast8(t *testing.T) {
+	c := newClocked(t, redistest.Start(t).Client())
+	r := newRedisMarks(Policy{Limit: 1000, Interval: time.Minute})
+	first := markOf("key", 1000, 1)
+	require.EqualValues(t, 999, c.takes(r, first).Remaining)
+	for range 8 - 1 {
+		c.takes(r, markOf("key", 1000, 1))
+	}
+	require.EqualValues(t, 992, c.takes(r, first).Remaining, "nothing more is left")
+	c.takes(r, markOf("key", 1000, 1))
+	require.EqualValues(t, 990, c.takes(r, first).Remaining, "eight came after it")
+}
+
+func TestAGroupEndsWithItsYoungest(t *testing.T) {
+	client := redistest.Start(t).Client()
+	for _, closed := range []bool{false, true} {
+		c := newClocked(t, client)
+		r := newRedisMarks(Policy{Limit: 129, Interval: 1280 * time.Millisecond})
+		key, start := fmt.Sprint(closed), c.now
+		c.takes(r, markOf(key, 129, 1))
+		c.now += 9 // the last millisecond that is the group's
+		c.takes(r, markOf(key, 129, 127))
+		if closed {
+			c.now++
+		}
+		c.takes(r, markOf(key, 129, 1))
+		c.now = start + 1281
+		require.Equal(t, Verdict{Answer: Refused, Wait: 9 * time.Millisecond, Lasts: 8 * time.Millisecond}, c.takes(r, markOf(key, 129, 1)))
+		c.now = start + 1290
+		want := map[bool]int64{false: 128, true: 127}[closed]
+		require.Equal(t, want, c.takes(r, markOf(key, 129, 1)).Remaining)
+	}
+}

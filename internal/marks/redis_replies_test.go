@@ -17,7 +17,7 @@ func TestRepliesOfAnUnexpectedShapeDecideNothing(t *testing.T) {
 	odd := [][]any{
 		{}, {int64(1)}, {int64(1), int64(2)}, {int64(1), int64(2), "3"}, {"1", int64(2), int64(3)}, {int64(1), "2", int64(3)},
 		{int64(2), int64(0), int64(1)}, {int64(-1), int64(0), int64(1)}, {int64(1), int64(-1), int64(1)},
-		{int64(1), int64(1001), int64(1)}, {int64(0), int64(0), int64(-1)}, {int64(0), int64(0), int64(1002)},
+		{int64(1), int64(1001), int64(0)}, {int64(0), int64(0), int64(-1)}, {int64(0), int64(0), int64(1002)},
 		{int64(0), int64(1), int64(0)}, {int64(1), int64(0), int64(0)}, {int64(1), int64(1), int64(1)},
 		{int64(1), nil, int64(0)}, {int64(1), 1.5, int64(0)},
 	}
