@@ -71,9 +71,11 @@ func (s step) take() error {
 	return nil
 }
 
+// checkWait allows a second more than is printed for a person: within the mark's first millisecond the wait is a millisecond
+// more than the interval, and no wait is ever told too short.
 func (s step) checkWait(header string) error {
 	seconds, _ := strconv.Atoi(header)
-	if s.within == 0 && header == "" || seconds >= 1 && seconds <= s.within {
+	if s.within == 0 && header == "" || s.within > 0 && seconds >= 1 && seconds <= s.within+1 {
 		return nil
 	}
 	return fmt.Errorf("%q was answered with Retry-After %q", s.line, header)
