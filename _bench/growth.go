@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/ginlimit/ginlimit"
@@ -55,7 +56,7 @@ func (g *growth) measure(ctx context.Context, s *server, duration time.Duration)
 	var counter commands
 	var workers []*worker
 	for range g.Processes {
-		client := redis.NewClient(&redis.Options{Addr: s.addr, ContextTimeoutEnabled: true})
+		client := goRedis([]string{s.addr}, true)
 		defer client.Close()
 		client.AddHook(&counter)
 		workers = append(workers, newWorker(limited(ginlimit.WithRedis(client))))
@@ -88,4 +89,23 @@ func (g *growth) measure(ctx context.Context, s *server, duration time.Duration)
 	g.CommandsPerSecond = float64(counter.Load()-before) / took
 	g.PerClientAndProcess = g.CommandsPerSecond / float64(g.Clients*g.Processes)
 	return nil
+}
+
+// commands counts what a client sends.
+type commands struct{ atomic.Int64 }
+
+func (n *commands) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (n *commands) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, command redis.Cmder) error {
+		n.Add(1)
+		return next(ctx, command)
+	}
+}
+
+func (n *commands) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, pipeline []redis.Cmder) error {
+		n.Add(int64(len(pipeline)))
+		return next(ctx, pipeline)
+	}
 }

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -25,6 +27,7 @@ var freshLua []byte
 type httpResult struct {
 	Contender         string  `json:"contender"`
 	Mode              string  `json:"mode"`
+	AtOnce            int     `json:"atOnce"`
 	Ratio             float64 `json:"ratio"`
 	RequestsPerSecond float64 `json:"requestsPerSecond"`
 }
@@ -48,48 +51,77 @@ func measureHTTP(ctx context.Context, s settings) ([]httpResult, error) {
 		return nil, err
 	}
 	defer redis.stop()
-	rounds := min(s.rounds, 11)
-	entrants := contenders // with no limiter comes first
+	chosen := s.chosen()
 	if s.short {
-		entrants = contenders[:3]
+		s.numbers, chosen = []int{32}, s.chosen(none, hand, ours)
 	}
 	var results []httpResult
-	for _, mode := range []string{allowed, denied} {
-		rates := make([][]float64, len(entrants))
-		for range rounds {
-			for _, i := range rand.Perm(len(entrants)) {
-				rate, err := loadOnce(ctx, redis, entrants[i], mode, script)
-				if err != nil {
-					return nil, fmt.Errorf("HTTP, %s, %s: %w", entrants[i].name, mode, err)
-				}
-				rates[i] = append(rates[i], rate)
+	for _, mode := range s.modes(allowed, denied) {
+		for _, n := range s.counts(64) {
+			h := httpLoad{redis: redis, mode: mode, atOnce: n, duration: s.duration, script: script}
+			group, err := h.compare(ctx, chosen, min(s.rounds, 7))
+			if err != nil {
+				return nil, err
 			}
-		}
-		for i, c := range entrants {
-			var ratios []float64
-			for round, rate := range rates[i] {
-				ratios = append(ratios, rate/rates[0][round])
-			}
-			results = append(results, httpResult{c.name, mode, middle(ratios), middle(rates[i])})
+			results = append(results, group...)
 		}
 	}
 	return results, nil
 }
 
-// loadOnce starts a server and an empty Redis, loads them with 64 connections for a second and returns the requests in it.
-func loadOnce(ctx context.Context, redis *server, c contender, mode, script string) (float64, error) {
+// httpLoad is how requests come to a server.
+type httpLoad struct {
+	redis    *server
+	mode     string
+	atOnce   int // connections
+	duration time.Duration
+	script   string
+}
+
+func (h httpLoad) compare(ctx context.Context, chosen []contender, rounds int) ([]httpResult, error) {
+	rates := make([][]float64, len(chosen))
+	for range rounds {
+		for _, i := range rand.Perm(len(chosen)) {
+			rate, err := h.run(ctx, chosen[i])
+			if err != nil {
+				return nil, fmt.Errorf("%s, %s: %w", chosen[i].name, h.mode, err)
+			}
+			rates[i] = append(rates[i], rate)
+		}
+	}
+	base := slices.IndexFunc(chosen, func(c contender) bool { return c.name == none })
+	var results []httpResult
+	for i, c := range chosen {
+		var ratios []float64
+		for round, rate := range rates[i] {
+			if base >= 0 {
+				ratios = append(ratios, rate/rates[base][round])
+			}
+		}
+		results = append(results, httpResult{c.name, h.mode, h.atOnce, middle(ratios), middle(rates[i])})
+	}
+	return results, nil
+}
+
+// run starts a server and an empty Redis, loads them and returns the requests per second.
+func (h httpLoad) run(ctx context.Context, c contender) (float64, error) {
+	redis, mode := h.redis, h.mode
 	if err := redis.admin.FlushAll(ctx).Err(); err != nil {
 		return 0, err
 	}
-	url, stop, err := startChild(ctx, c.name, redis.addr)
+	addr, stop, err := startChild(ctx, "-serve", c.name, "-redis", redis.addr)
 	if err != nil {
 		return 0, err
 	}
 	defer stop()
+	url := "http://" + addr + route
 	if err := postOnce(url); err != nil { // opens a connection to Redis and, for denied, leaves the mark
 		return 0, err
 	}
-	args := []string{"-t2", "-c64", "-d1s", "-s", script, url}
+	args := []string{
+		fmt.Sprint("-t", min(2, h.atOnce)), fmt.Sprint("-c", h.atOnce),
+		fmt.Sprint("-d", math.Ceil(h.duration.Seconds())), "-s", h.script, url,
+	}
 	if mode == denied {
 		args = append(args, "--", "same")
 	}
@@ -101,7 +133,7 @@ func loadOnce(ctx context.Context, redis *server, c contender, mode, script stri
 	if total == 0 {
 		return 0, fmt.Errorf("wrk got no answer: %s", text)
 	}
-	if limits := c.limiter != nil; mode == denied && limits && rejected != total || (mode == allowed || !limits) && rejected > 0 {
+	if limits := c.open != nil; mode == denied && limits && rejected != total || (mode == allowed || !limits) && rejected > 0 {
 		return 0, fmt.Errorf("%.0f of %.0f requests were rejected", rejected, total)
 	}
 	return find(text, `Requests/sec:\s+([\d.]+)`), nil
@@ -132,13 +164,8 @@ func writeHTTP(out io.Writer, results []httpResult) {
 	if len(results) == 0 {
 		return
 	}
-	fmt.Fprintf(out, "\n### HTTP: requests per second, no limiter = 1\n\n| | allowed | denied again |\n|---|--:|--:|\n")
-	for _, a := range results {
-		for _, d := range results {
-			if a.Contender == d.Contender && a.Mode == allowed && d.Mode == denied {
-				fmt.Fprintf(out, "| %s | %.2f (%.0f/s) | %.2f (%.0f/s) |\n",
-					a.Contender, a.Ratio, a.RequestsPerSecond, d.Ratio, d.RequestsPerSecond)
-			}
-		}
+	fmt.Fprintf(out, "\n### HTTP: requests per second, no limiter = 1\n\n| | mode | at once | |\n|---|---|--:|--:|\n")
+	for _, r := range results {
+		fmt.Fprintf(out, "| %s | %s | %d | %s (%.0f/s) |\n", r.Contender, r.Mode, r.AtOnce, ratio(r.Ratio), r.RequestsPerSecond)
 	}
 }

@@ -17,6 +17,9 @@ import (
 type report struct {
 	Environment environment  `json:"environment"`
 	Router      []result     `json:"router,omitempty"`
+	Limits      []result     `json:"limits,omitempty"`
+	Cluster     []result     `json:"cluster,omitempty"`
+	Distant     []result     `json:"distant,omitempty"`
 	HTTP        []httpResult `json:"http,omitempty"`
 	Scale       *scale       `json:"scale,omitempty"`
 }
@@ -65,46 +68,51 @@ func (r report) save(ctx context.Context) error {
 	return os.WriteFile(reportFile, append(text, '\n'), 0o644)
 }
 
-// writeRouter prints a Markdown table per mode: a row per contender, a column per number of requests at once.
-func writeRouter(out io.Writer, results []result) {
+// print writes a Markdown table per mode and limit: a row per contender, a column per number of requests at once.
+func (p part) print(out io.Writer, results []result) {
 	for _, mode := range []string{allowed, denied} {
-		rows := slices.DeleteFunc(slices.Clone(results), func(r result) bool { return r.Mode != mode })
-		if len(rows) == 0 {
-			continue
-		}
-		title := "Allowed: time per request, SetNX by hand = 1"
-		if mode == denied {
-			title = "Denied again: time per request, ginlimit = 1"
-		}
-		fmt.Fprintf(out, "\n### %s\n\n|", title)
-		counts := atOnceOf(rows)
-		for _, n := range counts {
-			fmt.Fprintf(out, " | %d at once", n)
-		}
-		last := counts[len(counts)-1]
-		fmt.Fprintf(out, " | allocations | commands sent | run in Redis | Redis CPU |\n|---%s|\n", strings.Repeat("|--:", len(counts)+4))
-		for _, name := range names(rows) {
-			fmt.Fprintf(out, "| %s", name)
-			for _, r := range rows {
-				if r.Contender != name {
-					continue
-				}
-				ratio := figure(r.Ratio)
-				if r.Ratio == 0 {
-					ratio = "–" // -only left nothing to compare with
-				}
-				fmt.Fprintf(out, " | %s (%s)", ratio, period(r.Nanoseconds))
-				if r.OutagesNoticed > 0 {
-					fmt.Fprintf(out, " %d outages!", r.OutagesNoticed)
-				}
-				if r.AtOnce == last {
-					fmt.Fprintf(out, " | %.1f | %s | %s | %s", r.Allocations, figure(r.CommandsSent), figure(r.CommandsRun), period(r.RedisCPU))
-				}
+		for _, limit := range p.limits {
+			base := p.base
+			if mode == denied {
+				base = ours
 			}
-			fmt.Fprintln(out, " |")
+			rows := slices.DeleteFunc(slices.Clone(results), func(r result) bool { return r.Mode != mode || r.Limit != limit })
+			if len(rows) > 0 {
+				fmt.Fprintf(out, "\n### %s, limit %d, %s: time per request, %s = 1\n\n", p.title, limit, mode, base)
+				printRows(out, rows)
+			}
 		}
-		fmt.Fprintf(out, "\nThe last four columns are per request with %d at once; commands run in Redis count those in scripts.\n", last)
 	}
+}
+
+func printRows(out io.Writer, rows []result) {
+	counts := atOnceOf(rows)
+	fmt.Fprint(out, "|")
+	for _, n := range counts {
+		fmt.Fprintf(out, " | %d at once", n)
+	}
+	last := counts[len(counts)-1]
+	fmt.Fprintf(out, " | allocations | run in Redis | Redis CPU |\n|---%s|\n", strings.Repeat("|--:", len(counts)+3))
+	for _, name := range names(rows) {
+		fmt.Fprintf(out, "| %s", name)
+		for _, r := range rows {
+			if r.Contender != name {
+				continue
+			}
+			fmt.Fprintf(out, " | %s (%s)", ratio(r.Ratio), period(r.Nanoseconds))
+			if r.Half > 0 {
+				fmt.Fprintf(out, ", half in %s, 99%% in %s", period(r.Half), period(r.Most))
+			}
+			if r.OutagesNoticed > 0 {
+				fmt.Fprintf(out, " %d outages!", r.OutagesNoticed)
+			}
+			if r.AtOnce == last {
+				fmt.Fprintf(out, " | %.1f | %s | %s", r.Allocations, figure(r.CommandsRun), period(r.RedisCPU))
+			}
+		}
+		fmt.Fprintln(out, " |")
+	}
+	fmt.Fprintf(out, "\nThe last three columns are per request with %d at once; commands run in Redis count those in scripts.\n", last)
 }
 
 func names(rows []result) []string {
@@ -127,6 +135,14 @@ func atOnceOf(rows []result) []int {
 	return counts
 }
 
+// ratio is a figure, unless -only left nothing to compare with.
+func ratio(x float64) string {
+	if x == 0 {
+		return "–"
+	}
+	return figure(x)
+}
+
 // figure writes a number with the digits that mean something.
 func figure(x float64) string {
 	switch {
@@ -141,8 +157,11 @@ func figure(x float64) string {
 }
 
 func period(ns float64) string {
-	if ns < 1000 {
+	switch {
+	case ns < 1e3:
 		return fmt.Sprintf("%.0f ns", ns)
+	case ns < 1e6:
+		return fmt.Sprintf("%.1f µs", ns/1e3)
 	}
-	return fmt.Sprintf("%.1f µs", ns/1000)
+	return fmt.Sprintf("%.1f ms", ns/1e6)
 }
