@@ -31,6 +31,10 @@ type result struct {
 
 // measure runs every contender of the part in every case.
 func (p part) measure(ctx context.Context, s settings) ([]result, error) {
+	chosen := s.chosen(p.names...)
+	if len(chosen) == 0 {
+		return nil, nil
+	}
 	place, err := p.start(ctx)
 	if err != nil {
 		return nil, err
@@ -42,7 +46,7 @@ func (p part) measure(ctx context.Context, s settings) ([]result, error) {
 			e.close()
 		}
 	}()
-	for _, c := range s.chosen(p.names...) {
+	for _, c := range chosen {
 		e, err := c.enter(place.addrs)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name, err)

@@ -134,9 +134,10 @@ func writeScale(out io.Writer, s *scale) {
 	}
 	if len(s.Denials) > 0 {
 		fmt.Fprintf(out, "\n### Redis commands of denied requests\n\n"+
-			"| requests per second | clients | processes | commands per second | per client and process |\n|--:|--:|--:|--:|--:|\n")
+			"| requests per second | clients | processes | round trips per second | commands per second | per client and process |\n|--:|--:|--:|--:|--:|--:|\n")
 	}
 	for _, g := range s.Denials {
-		fmt.Fprintf(out, "| %.0f | %d | %d | %.1f | %.2f |\n", g.RequestsPerSecond, g.Clients, g.Processes, g.CommandsPerSecond, g.PerClientAndProcess)
+		fmt.Fprintf(out, "| %.0f | %d | %d | %.1f | %.1f | %.2f |\n",
+			g.RequestsPerSecond, g.Clients, g.Processes, g.RoundTripsPerSecond, g.CommandsPerSecond, g.PerClientAndProcess)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"regexp"
@@ -37,7 +38,7 @@ func (s *settings) define() {
 	flag.BoolVar(&s.huge, "huge", false, "with -scale: ten million marks too (3 GB of memory)")
 	flag.BoolVar(&s.short, "short", false, "one quick round of everything; its figures say nothing")
 	flag.BoolVar(&s.write, "write", false, "write bench.json and bench.svg")
-	flag.IntVar(&s.rounds, "rounds", 101, "rounds, of which the medians count")
+	flag.IntVar(&s.rounds, "rounds", 81, "rounds, of which the medians count")
 	flag.DurationVar(&s.duration, "time", 20*time.Millisecond, "time per case and round; -http takes whole seconds")
 	flag.StringVar(&s.at, "at", "", "requests at once, such as \"1,64\", instead of each part's own; -scale takes the first")
 	flag.StringVar(&s.only, "only", "", "the contenders to run: a regular expression for their whole names, such as \"SetNX.*|ginlimit\";"+
@@ -50,11 +51,11 @@ func (s *settings) define() {
 }
 
 func (s *settings) read() error {
+	if s.write && (s.short || s.at != "" || s.only != "" || s.mode != "") {
+		return errors.New("-write is for whole runs, not with -short, -at, -only or -mode")
+	}
 	if s.short {
 		s.all, s.rounds, s.duration, s.at = true, 1, 30*time.Millisecond, "1,32"
-	}
-	if s.write && (s.short || s.only != "" || s.mode != "") {
-		return fmt.Errorf("-write is for whole runs, not with -short, -only or -mode")
 	}
 	if !slices.Contains([]string{"", allowed, denied}, s.mode) {
 		return fmt.Errorf("-mode %q: must be %s or %s", s.mode, allowed, denied)
@@ -69,6 +70,9 @@ func (s *settings) read() error {
 	var err error
 	if s.names, err = regexp.Compile("^(" + only + ")$"); err != nil {
 		return fmt.Errorf("-only %q: %w", s.only, err)
+	}
+	if len(s.chosen()) == 0 && !s.runs("scale") {
+		return fmt.Errorf("-only %q: no such contender", s.only)
 	}
 	for text := range strings.SplitSeq(s.at, ",") {
 		n, err := strconv.Atoi(text)
