@@ -1,12 +1,12 @@
 // Command bench measures ginlimit side by side with other rate limiters for Gin, on redis-servers that it starts itself.
 //
-//	go run .                 behind a Gin router, 5 minutes
+//	go run .                 behind a Gin router, 4 minutes
 //	go run . -limits         limits of 10 and 1,000
 //	go run . -cluster        a cluster of three masters
 //	go run . -distant        a Redis 1 ms away: latencies too
 //	go run . -http           through a real HTTP server, loaded by wrk
 //	go run . -scale          many marks, clients, processes and nodes; -huge: ten million marks too
-//	go run . -all -write     all of it, into bench.json and bench.svg; the README has figures of -huge too
+//	go run . -all -write     all of it, 11 minutes, into bench.json and bench.svg; the README has figures of -huge too
 //	go run . -short          a bit of everything, seconds: does it still work? Needs wrk
 //
 // Only the ratios within one run say something: the times are those of one machine.

@@ -9,7 +9,7 @@ import (
 )
 
 // sample is one measurement, per request.
-type sample struct{ ns, allocations, commands, redisCPU, half, most float64 }
+type sample struct{ ns, allocations, commands, redisCPU, median, p99 float64 }
 
 // measure starts with an empty Redis and a new limiter.
 func measure(ctx context.Context, p place, e entrant, l load) (sample, error) {
@@ -57,8 +57,8 @@ func measure(ctx context.Context, p place, e entrant, l load) (sample, error) {
 		allocations: float64(after.Mallocs-before.Mallocs) / n,
 		commands:    max(0, commandsAfter-commands-float64(len(p.servers))) / n, // without the INFO itself
 		redisCPU:    (cpuAfter - cpu) / n,
-		half:        quantile(served.each, 0.5),
-		most:        quantile(served.each, 0.99),
+		median:      quantile(served.each, 0.5),
+		p99:         quantile(served.each, 0.99),
 	}, err
 }
 

@@ -100,8 +100,8 @@ func printRows(out io.Writer, rows []result) {
 				continue
 			}
 			fmt.Fprintf(out, " | %s (%s)", ratio(r.Ratio), period(r.Nanoseconds))
-			if r.Half > 0 {
-				fmt.Fprintf(out, ", half in %s, 99%% in %s", period(r.Half), period(r.Most))
+			if r.Median > 0 {
+				fmt.Fprintf(out, ", half in %s, 99%% in %s", period(r.Median), period(r.P99))
 			}
 			if r.OutagesNoticed > 0 {
 				fmt.Fprintf(out, " %d outages!", r.OutagesNoticed)

@@ -21,8 +21,8 @@ type result struct {
 	AtOnce         int     `json:"atOnce"`
 	Ratio          float64 `json:"ratio"` // of time, to the part's base
 	Nanoseconds    float64 `json:"nanoseconds"`
-	Half           float64 `json:"halfWithinNanoseconds,omitempty"` // each request on its own
-	Most           float64 `json:"99%WithinNanoseconds,omitempty"`
+	Median         float64 `json:"latencyMedian,omitempty"` // of each request, in nanoseconds
+	P99            float64 `json:"latency99,omitempty"`
 	Allocations    float64 `json:"allocations"`
 	CommandsRun    float64 `json:"commandsRun"`         // in Redis, with those in scripts
 	RedisCPU       float64 `json:"redisCPUNanoseconds"` // of all threads
@@ -104,8 +104,8 @@ func (p part) measureCase(ctx context.Context, place place, entrants []entrant, 
 		r := result{
 			Contender: e.name, Mode: mode, Limit: l.limit, AtOnce: l.atOnce, OutagesNoticed: noticed[i],
 			Nanoseconds: median(samples[i], func(s sample) float64 { return s.ns }),
-			Half:        median(samples[i], func(s sample) float64 { return s.half }),
-			Most:        median(samples[i], func(s sample) float64 { return s.most }),
+			Median:      median(samples[i], func(s sample) float64 { return s.median }),
+			P99:         median(samples[i], func(s sample) float64 { return s.p99 }),
 			Allocations: median(samples[i], func(s sample) float64 { return s.allocations }),
 			CommandsRun: median(samples[i], func(s sample) float64 { return s.commands }),
 			RedisCPU:    median(samples[i], func(s sample) float64 { return s.redisCPU }),
