@@ -38,7 +38,7 @@ func (s *settings) define() {
 	flag.BoolVar(&s.huge, "huge", false, "with -scale: ten million marks too (3 GB of memory)")
 	flag.BoolVar(&s.short, "short", false, "one quick round of everything; its figures say nothing")
 	flag.BoolVar(&s.write, "write", false, "write bench.json and bench.svg")
-	flag.IntVar(&s.rounds, "rounds", 81, "rounds, of which the medians count")
+	flag.IntVar(&s.rounds, "rounds", 71, "rounds, of which the medians count")
 	flag.DurationVar(&s.duration, "time", 20*time.Millisecond, "time per case and round; -http takes whole seconds")
 	flag.StringVar(&s.at, "at", "", "requests at once, such as \"1,64\", instead of each part's own; -scale takes the first")
 	flag.StringVar(&s.only, "only", "", "the contenders to run: a regular expression for their whole names, such as \"SetNX.*|ginlimit\";"+
