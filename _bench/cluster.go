@@ -6,18 +6,16 @@ import (
 	"net"
 	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 const slots = 16384
 
-// cluster is a Redis Cluster of masters without replicas.
-type cluster []*server
+// masters are a Redis Cluster without replicas.
+type masters []*server
 
-func startCluster(ctx context.Context, masters int) (cluster, error) {
-	var c cluster
-	for i := range masters {
+func startMasters(ctx context.Context, n int) (masters, error) {
+	var c masters
+	for i := range n {
 		node, err := startServer(ctx, "--cluster-enabled", "yes")
 		if err != nil {
 			c.stop()
@@ -27,7 +25,7 @@ func startCluster(ctx context.Context, masters int) (cluster, error) {
 		err = errors.Join(
 			// Distinct epochs, or the nodes would first have to sort out collisions.
 			node.admin.Do(ctx, "cluster", "set-config-epoch", i+1).Err(),
-			node.admin.ClusterAddSlotsRange(ctx, i*slots/masters, (i+1)*slots/masters-1).Err())
+			node.admin.ClusterAddSlotsRange(ctx, i*slots/n, (i+1)*slots/n-1).Err())
 		if err != nil {
 			c.stop()
 			return nil, err
@@ -40,7 +38,7 @@ func startCluster(ctx context.Context, masters int) (cluster, error) {
 	return c, nil
 }
 
-func (c cluster) meet(ctx context.Context) error {
+func (c masters) meet(ctx context.Context) error {
 	for _, node := range c[1:] {
 		host, port, _ := net.SplitHostPort(node.addr)
 		if err := c[0].admin.ClusterMeet(ctx, host, port).Err(); err != nil {
@@ -55,7 +53,7 @@ func (c cluster) meet(ctx context.Context) error {
 	return errors.New("the cluster's nodes do not find each other")
 }
 
-func (c cluster) agreed(ctx context.Context) bool {
+func (c masters) agreed(ctx context.Context) bool {
 	for _, node := range c {
 		info := node.admin.ClusterInfo(ctx).Val()
 		if !strings.Contains(info, "cluster_state:ok\r\n") || !strings.Contains(info, "cluster_slots_ok:16384\r\n") {
@@ -65,16 +63,16 @@ func (c cluster) agreed(ctx context.Context) bool {
 	return true
 }
 
-func (c cluster) stop() {
+func (c masters) stop() {
 	for _, node := range c {
 		node.stop()
 	}
 }
 
-func (c cluster) client() *redis.ClusterClient {
+func (c masters) addrs() []string {
 	var addrs []string
 	for _, node := range c {
 		addrs = append(addrs, node.addr)
 	}
-	return redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs, ContextTimeoutEnabled: true})
+	return addrs
 }

@@ -27,15 +27,16 @@ const warmUp = 1000 // requests
 
 // compare measures allowed requests, whose marks add to the live ones.
 func compare(ctx context.Context, subjects []subject, s settings, atOnce int) ([]cost, error) {
+	atOnce = s.counts(atOnce)[0]
 	samples := make([][]sample, len(subjects))
 	first := make([]int, len(subjects)) // address of each that is still fresh
 	for i, one := range subjects {
 		warm := load{atOnce: atOnce, fresh: true, status: http.StatusOK, duration: time.Minute, most: warmUp}
-		n, _, err := warm.run(one.engine)
+		served, err := warm.run(one.engine)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", one.name, err)
 		}
-		first[i] = n
+		first[i] = served.requests
 	}
 	for range s.rounds {
 		for _, i := range rand.Perm(len(subjects)) {
@@ -48,12 +49,12 @@ func compare(ctx context.Context, subjects []subject, s settings, atOnce int) ([
 				atOnce: atOnce, fresh: true, first: first[i], status: http.StatusOK, duration: s.duration,
 				most: (mostAddresses - warmUp) / s.rounds,
 			}
-			n, took, err := l.run(one.engine)
+			served, err := l.run(one.engine)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", one.name, err)
 			}
-			first[i] += n
-			samples[i] = append(samples[i], sample{ns: float64(took) / float64(n)})
+			first[i] += served.requests
+			samples[i] = append(samples[i], sample{ns: served.ns()})
 		}
 	}
 	var costs []cost

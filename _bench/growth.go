@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/ginlimit/ginlimit"
@@ -15,8 +16,9 @@ type growth struct {
 	RequestsPerSecond   float64 `json:"requestsPerSecond"`
 	Clients             int     `json:"clients"`
 	Processes           int     `json:"processes"`
-	CommandsPerSecond   float64 `json:"commandsPerSecond"` // sent
-	PerClientAndProcess float64 `json:"perClientAndProcess"`
+	RoundTripsPerSecond float64 `json:"roundTripsPerSecond"`
+	CommandsPerSecond   float64 `json:"commandsPerSecond"`
+	PerClientAndProcess float64 `json:"perClientAndProcess"` // commands
 }
 
 func commandsOfDenials(ctx context.Context, short bool) ([]growth, error) {
@@ -52,10 +54,10 @@ func (g *growth) measure(ctx context.Context, s *server, duration time.Duration)
 	if err := s.admin.FlushAll(ctx).Err(); err != nil {
 		return err
 	}
-	var counter commands
+	var counter counter
 	var workers []*worker
 	for range g.Processes {
-		client := redis.NewClient(&redis.Options{Addr: s.addr, ContextTimeoutEnabled: true})
+		client := goRedis([]string{s.addr}, true)
 		defer client.Close()
 		client.AddHook(&counter)
 		workers = append(workers, newWorker(limited(ginlimit.WithRedis(client))))
@@ -65,7 +67,7 @@ func (g *growth) measure(ctx context.Context, s *server, duration time.Duration)
 			w.serve(address(client)) // the first leaves the mark, the others learn of it
 		}
 	}
-	start, before := time.Now(), counter.Load()
+	start, trips, commands := time.Now(), counter.trips.Load(), counter.commands.Load()
 	const tick = 10 * time.Millisecond
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -85,7 +87,29 @@ func (g *growth) measure(ctx context.Context, s *server, duration time.Duration)
 	}
 	took := time.Since(start).Seconds()
 	g.RequestsPerSecond = float64(total) / took
-	g.CommandsPerSecond = float64(counter.Load()-before) / took
+	g.RoundTripsPerSecond = float64(counter.trips.Load()-trips) / took
+	g.CommandsPerSecond = float64(counter.commands.Load()-commands) / took
 	g.PerClientAndProcess = g.CommandsPerSecond / float64(g.Clients*g.Processes)
 	return nil
+}
+
+// counter counts what clients send.
+type counter struct{ trips, commands atomic.Int64 }
+
+func (n *counter) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (n *counter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, command redis.Cmder) error {
+		n.trips.Add(1)
+		n.commands.Add(1)
+		return next(ctx, command)
+	}
+}
+
+func (n *counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, pipeline []redis.Cmder) error {
+		n.trips.Add(1)
+		n.commands.Add(int64(len(pipeline)))
+		return next(ctx, pipeline)
+	}
 }

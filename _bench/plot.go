@@ -26,7 +26,7 @@ func plotRouter(results []result, out io.Writer) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	canvas := vgsvg.New(22*vg.Centimeter, 18*vg.Centimeter)
+	canvas := vgsvg.New(22*vg.Centimeter, 24*vg.Centimeter)
 	area := draw.New(canvas)
 	area.SetColor(color.White)
 	area.Fill(area.Rectangle.Path())
@@ -82,7 +82,7 @@ func panel(results []result, mode, title string) (*plot.Plot, error) {
 
 // shades tell the counts apart for colour-blind eyes too: each is darker than the one before.
 var shades = []color.Color{
-	color.RGBA{0x9e, 0xca, 0xe1, 255}, color.RGBA{0x42, 0x92, 0xc6, 255},
+	color.RGBA{0xb5, 0xd8, 0xea, 255}, color.RGBA{0x74, 0xb3, 0xd8, 255}, color.RGBA{0x32, 0x82, 0xbd, 255},
 	color.RGBA{0x08, 0x51, 0x9c, 255}, color.RGBA{0x08, 0x24, 0x4c, 255},
 }
 

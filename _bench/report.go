@@ -5,18 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"runtime"
-	"slices"
-	"strings"
 )
 
 // report is bench.json. A run replaces the parts that it measured.
 type report struct {
 	Environment environment  `json:"environment"`
 	Router      []result     `json:"router,omitempty"`
+	Limits      []result     `json:"limits,omitempty"`
+	Cluster     []result     `json:"cluster,omitempty"`
+	Distant     []result     `json:"distant,omitempty"`
 	HTTP        []httpResult `json:"http,omitempty"`
 	Scale       *scale       `json:"scale,omitempty"`
 }
@@ -63,86 +63,4 @@ func (r report) save(ctx context.Context) error {
 		return err
 	}
 	return os.WriteFile(reportFile, append(text, '\n'), 0o644)
-}
-
-// writeRouter prints a Markdown table per mode: a row per contender, a column per number of requests at once.
-func writeRouter(out io.Writer, results []result) {
-	for _, mode := range []string{allowed, denied} {
-		rows := slices.DeleteFunc(slices.Clone(results), func(r result) bool { return r.Mode != mode })
-		if len(rows) == 0 {
-			continue
-		}
-		title := "Allowed: time per request, SetNX by hand = 1"
-		if mode == denied {
-			title = "Denied again: time per request, ginlimit = 1"
-		}
-		fmt.Fprintf(out, "\n### %s\n\n|", title)
-		counts := atOnceOf(rows)
-		for _, n := range counts {
-			fmt.Fprintf(out, " | %d at once", n)
-		}
-		last := counts[len(counts)-1]
-		fmt.Fprintf(out, " | allocations | commands sent | run in Redis | Redis CPU |\n|---%s|\n", strings.Repeat("|--:", len(counts)+4))
-		for _, name := range names(rows) {
-			fmt.Fprintf(out, "| %s", name)
-			for _, r := range rows {
-				if r.Contender != name {
-					continue
-				}
-				ratio := figure(r.Ratio)
-				if r.Ratio == 0 {
-					ratio = "–" // -only left nothing to compare with
-				}
-				fmt.Fprintf(out, " | %s (%s)", ratio, period(r.Nanoseconds))
-				if r.OutagesNoticed > 0 {
-					fmt.Fprintf(out, " %d outages!", r.OutagesNoticed)
-				}
-				if r.AtOnce == last {
-					fmt.Fprintf(out, " | %.1f | %s | %s | %s", r.Allocations, figure(r.CommandsSent), figure(r.CommandsRun), period(r.RedisCPU))
-				}
-			}
-			fmt.Fprintln(out, " |")
-		}
-		fmt.Fprintf(out, "\nThe last four columns are per request with %d at once; commands run in Redis count those in scripts.\n", last)
-	}
-}
-
-func names(rows []result) []string {
-	var names []string
-	for _, r := range rows {
-		if !slices.Contains(names, r.Contender) {
-			names = append(names, r.Contender)
-		}
-	}
-	return names
-}
-
-func atOnceOf(rows []result) []int {
-	var counts []int
-	for _, r := range rows {
-		if !slices.Contains(counts, r.AtOnce) {
-			counts = append(counts, r.AtOnce)
-		}
-	}
-	return counts
-}
-
-// figure writes a number with the digits that mean something.
-func figure(x float64) string {
-	switch {
-	case x == 0:
-		return "0"
-	case x < 0.01:
-		return fmt.Sprintf("%.4f", x)
-	case x < 10:
-		return fmt.Sprintf("%.2f", x)
-	}
-	return fmt.Sprintf("%.0f", x)
-}
-
-func period(ns float64) string {
-	if ns < 1000 {
-		return fmt.Sprintf("%.0f ns", ns)
-	}
-	return fmt.Sprintf("%.1f µs", ns/1000)
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/ginlimit/ginlimit"
-	"github.com/redis/go-redis/v9"
 )
 
 // scale is what becomes of ginlimit as things grow.
@@ -32,21 +31,24 @@ func measureScale(ctx context.Context, s settings) (*scale, error) {
 		sizes, live = []int{100, 1000}, []int{1000}
 	}
 	var result scale
-	var err error
-	if result.Redis, err = costInRedis(ctx, s, sizes); err != nil {
-		return nil, err
+	for _, part := range []struct {
+		name string
+		run  func() error
+	}{
+		{"redis", func() (err error) { result.Redis, err = costInRedis(ctx, s, sizes); return err }},
+		{"process", func() (err error) { result.Process, err = costInProcess(ctx, s, sizes); return err }},
+		{"cluster", func() (err error) { result.Cluster, err = costInCluster(ctx, s); return err }},
+		{"memory", func() (err error) { result.Memory, err = weigh(ctx, s, live); return err }},
+		{"denials", func() (err error) { result.Denials, err = commandsOfDenials(ctx, s.short); return err }},
+	} {
+		if !s.names.MatchString(part.name) {
+			continue
+		}
+		if err := part.run(); err != nil {
+			return nil, fmt.Errorf("%s: %w", part.name, err)
+		}
 	}
-	if result.Process, err = costInProcess(ctx, s, sizes); err != nil {
-		return nil, err
-	}
-	if result.Cluster, err = costInCluster(ctx, s); err != nil {
-		return nil, err
-	}
-	if result.Memory, err = weigh(ctx, live); err != nil {
-		return nil, err
-	}
-	result.Denials, err = commandsOfDenials(ctx, s.short)
-	return &result, err
+	return &result, nil
 }
 
 // costInRedis gives each number of marks a server of its own, so that they can be measured in turn.
@@ -61,7 +63,7 @@ func costInRedis(ctx context.Context, s settings, sizes []int) ([]cost, error) {
 		if err := fill(ctx, server.admin, n); err != nil {
 			return nil, err
 		}
-		client := redis.NewClient(&redis.Options{Addr: server.addr, ContextTimeoutEnabled: true})
+		client := goRedis([]string{server.addr}, true)
 		defer client.Close()
 		subjects = append(subjects, subject{fmt.Sprintf("%d marks", n), limited(ginlimit.WithRedis(client))})
 	}
@@ -82,29 +84,25 @@ func costInProcess(ctx context.Context, s settings, sizes []int) ([]cost, error)
 }
 
 func costInCluster(ctx context.Context, s settings) ([]cost, error) {
-	one, err := startServer(ctx)
-	if err != nil {
-		return nil, err
+	var subjects []subject
+	for _, p := range []struct {
+		name  string
+		start func(context.Context) (place, error)
+	}{{"one server", startOne}, {"cluster of 3 masters", startCluster}} {
+		place, err := p.start(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer place.stop()
+		client := goRedis(place.addrs, true)
+		defer client.Close()
+		subjects = append(subjects, subject{p.name, limited(ginlimit.WithRedis(client))})
 	}
-	defer one.stop()
-	three, err := startCluster(ctx, 3)
-	if err != nil {
-		return nil, err
-	}
-	defer three.stop()
-	client := redis.NewClient(&redis.Options{Addr: one.addr, ContextTimeoutEnabled: true})
-	defer client.Close()
-	clusterClient := three.client()
-	defer clusterClient.Close()
-	return compare(ctx, []subject{
-		{"one server", limited(ginlimit.WithRedis(client))},
-		{"cluster of 3 masters", limited(ginlimit.WithRedis(clusterClient))},
-	}, s, 64)
+	return compare(ctx, subjects, s, 64)
 }
 
 func limited(opts ...ginlimit.Option) *gin.Engine {
-	limit := ginlimit.New(append(opts, ginlimit.WithInterval(long), ginlimit.WithLogger(quiet))...)
-	engine, err := contender{name: ours, limiter: func(*redis.Client) (gin.HandlerFunc, error) { return limit, nil }}.engine(nil)
+	engine, err := engine(ginlimit.New(append([]ginlimit.Option{ginlimit.WithInterval(long), ginlimit.WithLogger(quiet)}, opts...)...))
 	if err != nil {
 		panic(err) // no proxies are trusted, so there is none to be wrong
 	}
@@ -120,18 +118,26 @@ func writeScale(out io.Writer, s *scale) {
 		{"An allowed request by live marks in the process", s.Process},
 		{"An allowed request by servers", s.Cluster},
 	} {
+		if len(part.costs) == 0 {
+			continue
+		}
 		fmt.Fprintf(out, "\n### %s\n\n| | time |\n|---|--:|\n", part.title)
 		for _, c := range part.costs {
 			fmt.Fprintf(out, "| %s | %s (%s) |\n", c.Of, figure(c.Ratio), period(c.Nanoseconds))
 		}
 	}
-	fmt.Fprintf(out, "\n### Bytes per live mark\n\n| | marks | bytes |\n|---|--:|--:|\n")
+	if len(s.Memory) > 0 {
+		fmt.Fprintf(out, "\n### Bytes per live mark, or client at a limit\n\n| | marks | bytes |\n|---|--:|--:|\n")
+	}
 	for _, w := range s.Memory {
 		fmt.Fprintf(out, "| %s | %d | %.1f |\n", w.Where, w.Marks, w.Bytes)
 	}
-	fmt.Fprintf(out, "\n### Redis commands of denied requests\n\n"+
-		"| requests per second | clients | processes | commands per second | per client and process |\n|--:|--:|--:|--:|--:|\n")
+	if len(s.Denials) > 0 {
+		fmt.Fprintf(out, "\n### Redis commands of denied requests\n\n"+
+			"| requests per second | clients | processes | round trips per second | commands per second | per client and process |\n|--:|--:|--:|--:|--:|--:|\n")
+	}
 	for _, g := range s.Denials {
-		fmt.Fprintf(out, "| %.0f | %d | %d | %.1f | %.2f |\n", g.RequestsPerSecond, g.Clients, g.Processes, g.CommandsPerSecond, g.PerClientAndProcess)
+		fmt.Fprintf(out, "| %.0f | %d | %d | %.1f | %.1f | %.2f |\n",
+			g.RequestsPerSecond, g.Clients, g.Processes, g.RoundTripsPerSecond, g.CommandsPerSecond, g.PerClientAndProcess)
 	}
 }

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"runtime"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/ginlimit/ginlimit"
@@ -17,7 +17,7 @@ type weight struct {
 	Bytes float64 `json:"bytes"`
 }
 
-func weigh(ctx context.Context, sizes []int) ([]weight, error) {
+func weigh(ctx context.Context, s settings, sizes []int) ([]weight, error) {
 	server, err := startServer(ctx)
 	if err != nil {
 		return nil, err
@@ -26,6 +26,17 @@ func weigh(ctx context.Context, sizes []int) ([]weight, error) {
 	weights, err := weighKeys(ctx, server)
 	if err != nil {
 		return nil, err
+	}
+	limits, interval := []int{10, 127, 128, 1000, 1_000_000}, 2*time.Second
+	if s.short {
+		limits, interval = limits[:1], 100*time.Millisecond
+	}
+	for _, limit := range limits {
+		client, err := weighClient(ctx, server, limit, interval)
+		if err != nil {
+			return nil, err
+		}
+		weights = append(weights, client)
 	}
 	for _, n := range sizes {
 		inRedis, err := weighRedis(ctx, server, n)
@@ -47,22 +58,6 @@ func weigh(ctx context.Context, sizes []int) ([]weight, error) {
 			weight{"Redis, used_memory", n, inRedis},
 			weight{"process, without Redis", n, inMemory},
 			weight{"process, in front of Redis", n, inFront})
-	}
-	return weights, nil
-}
-
-// weighKeys asks Redis for the size of the marks with the shortest and the longest IPv4 address.
-func weighKeys(ctx context.Context, s *server) ([]weight, error) {
-	engine := limited(ginlimit.WithRedis(s.admin))
-	var weights []weight
-	for _, address := range []string{"1.1.1.1", "100.100.100.100"} {
-		newWorker(engine).serve(address + ":1")
-		key := "ginlimit:1/1h:" + route + ":ip=" + address
-		bytes, err := s.admin.MemoryUsage(ctx, key).Result()
-		if err != nil {
-			return nil, fmt.Errorf("no mark under %s: %w", key, err)
-		}
-		weights = append(weights, weight{"Redis, MEMORY USAGE of " + key, 1, float64(bytes)})
 	}
 	return weights, nil
 }
