@@ -88,7 +88,7 @@ func (l *Limiter) Peek(c *gin.Context) Decision {
 	n := noteOf(c)
 	a := l.question(c, n)
 	if !a.settled {
-		a.verdict = l.marks.Peek(c.Request.Context(), &a.mark, l.terms(n, a))
+		a.verdict = l.marks.Peek(c.Request.Context(), &a.mark, l.terms(n.waited()))
 		n.wait(c, a)
 		l.warn(a.verdict)
 	}
@@ -139,17 +139,18 @@ func (l *Limiter) question(c *gin.Context, n *note) *answer {
 
 // take asks for the mark.
 func (l *Limiter) take(c *gin.Context, n *note, a *answer) *note {
-	a.verdict = l.marks.Take(c.Request.Context(), &a.mark, l.terms(n, a))
+	terms := l.terms(n.waited())
+	terms.Mine = n.has(a)
+	a.verdict = l.marks.Take(c.Request.Context(), &a.mark, terms)
 	l.warn(a.verdict)
 	return n.wait(c, a)
 }
 
 // terms are what is left of this request's wait, and what holds where Redis can't answer.
-func (l *Limiter) terms(n *note, a *answer) marks.Terms {
-	waited := n.waited()
+func (l *Limiter) terms(waited time.Duration) marks.Terms {
 	return marks.Terms{
 		Local: l.failure == FailLocal, Open: l.failure == FailOpen,
-		Wait: l.timeout - waited, Whole: waited <= l.timeout/10, Mine: n.has(a),
+		Wait: l.timeout - waited, Whole: waited <= l.timeout/10,
 	}
 }
 
@@ -188,7 +189,7 @@ func (l *Limiter) offerRefund(c *gin.Context, n *note, a *answer) {
 		return
 	}
 	began := clock.Now()
-	err := l.marks.Undo(ctx, &a.mark, marks.Terms{Wait: l.timeout - n.refunding, Whole: n.refunding <= l.timeout/10})
+	err := l.marks.Undo(ctx, &a.mark, l.terms(n.refunding))
 	n.refunding += time.Duration(clock.Now() - began)
 	l.warn(marks.Verdict{Err: err}) // the response stays as the handlers made it
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
+	"errors"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -37,11 +38,17 @@ func (c *Command) SetErr(err error) {
 // go-redis stamps the error of a connection that broke later also on commands that were answered before.
 func (c *Command) Reply() (any, error) {
 	value, err := c.Result()
-	if value != nil || err == redis.Nil {
+	switch {
+	case value != nil || errors.Is(err, redis.Nil):
 		return value, nil
+	case err == nil:
+		return nil, errNoReply
 	}
 	return nil, err
 }
+
+// errNoReply stands for the reply of a command that a hook of the client has swallowed.
+var errNoReply = errors.New("ginlimit: the Redis client sent no reply")
 
 // again returns the command as it was before it was sent.
 func (c *Command) again() *Command {

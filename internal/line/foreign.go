@@ -23,7 +23,7 @@ func (n *Node) sendForeign(ctx context.Context, c *Call) {
 			command.SetVal(value)
 		}
 		if err != nil && !errors.Is(err, redis.Nil) {
-			stamp([]*Call{c}, err)
+			stamp(commandsOf([]*Call{c}), err)
 			return
 		}
 	}

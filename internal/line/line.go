@@ -10,6 +10,7 @@ import (
 	"weak"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/auth"
 
 	"github.com/ginlimit/ginlimit/internal/clock"
 )
@@ -39,14 +40,15 @@ type sender interface {
 }
 
 // lines are found by their client's address and type. Nothing here keeps a client or a line alive.
-var lines sync.Map // of identity to weak.Pointer[Line]
+var lines = struct {
+	sync.Mutex
+	by map[identity]weak.Pointer[Line]
+}{by: map[identity]weak.Pointer[Line]{}}
 
 type identity struct {
 	address uintptr
 	kind    reflect.Type
 }
-
-var making sync.Mutex
 
 // Of returns the line of a client, the same for the same client.
 func Of(client redis.Cmdable) *Line {
@@ -55,18 +57,25 @@ func Of(client redis.Cmdable) *Line {
 		return newLine(client)
 	}
 	id := identity{value.Pointer(), value.Type()}
-	making.Lock()
-	defer making.Unlock()
-	if held, found := lines.Load(id); found {
-		if l := held.(weak.Pointer[Line]).Value(); l != nil {
-			return l
-		}
+	lines.Lock()
+	defer lines.Unlock()
+	if l := lines.by[id].Value(); l != nil {
+		return l
 	}
 	l := newLine(client)
 	pointer := weak.Make(l)
-	lines.Store(id, pointer)
-	runtime.AddCleanup(l, func(id identity) { lines.CompareAndDelete(id, pointer) }, id)
+	lines.by[id] = pointer
+	runtime.AddCleanup(l, func(id identity) { drop(id, pointer) }, id)
 	return l
+}
+
+// drop forgets a line that is no more, unless its place is another's already.
+func drop(id identity, pointer weak.Pointer[Line]) {
+	lines.Lock()
+	defer lines.Unlock()
+	if lines.by[id] == pointer {
+		delete(lines.by, id)
+	}
 }
 
 func newLine(client redis.Cmdable) *Line {
@@ -131,17 +140,26 @@ func settingsOf(client redis.Cmdable) settings {
 	switch c := client.(type) {
 	case interface{ Options() *redis.Options }:
 		o := c.Options()
-		return settings{connections(o.PoolSize, o.MaxActiveConns), o.ContextTimeoutEnabled && o.OnConnect == nil &&
-			o.CredentialsProvider == nil && o.CredentialsProviderContext == nil && o.StreamingCredentialsProvider == nil}
+		code := runsCode(o.OnConnect, o.CredentialsProvider, o.CredentialsProviderContext, o.StreamingCredentialsProvider)
+		return settings{connections(o.PoolSize, o.MaxActiveConns), o.ContextTimeoutEnabled && !code}
 	case interface{ Options() *redis.ClusterOptions }:
 		o := c.Options()
-		return settings{connections(o.PoolSize, o.MaxActiveConns), o.ContextTimeoutEnabled && o.OnConnect == nil &&
-			o.CredentialsProvider == nil && o.CredentialsProviderContext == nil && o.StreamingCredentialsProvider == nil}
+		code := runsCode(o.OnConnect, o.CredentialsProvider, o.CredentialsProviderContext, o.StreamingCredentialsProvider)
+		return settings{connections(o.PoolSize, o.MaxActiveConns), o.ContextTimeoutEnabled && !code}
 	case interface{ Options() *redis.RingOptions }:
 		o := c.Options()
-		return settings{connections(o.PoolSize, o.MaxActiveConns), o.ContextTimeoutEnabled && o.OnConnect == nil}
+		code := runsCode(o.OnConnect, o.CredentialsProvider, o.CredentialsProviderContext, o.StreamingCredentialsProvider)
+		return settings{connections(o.PoolSize, o.MaxActiveConns), o.ContextTimeoutEnabled && !code}
 	}
 	return settings{connections: mostForeign}
+}
+
+// runsCode says whether a client runs somebody's code as it connects.
+func runsCode(
+	onConnect func(context.Context, *redis.Conn) error, credentials func() (string, string),
+	credentialsContext func(context.Context) (string, string, error), streaming auth.StreamingCredentialsProvider,
+) bool {
+	return onConnect != nil || credentials != nil || credentialsContext != nil || streaming != nil
 }
 
 func connections(poolSize, mostActive int) int {

@@ -197,6 +197,43 @@ func TestSlowConnectingHoldsNobodyUp(t *testing.T) {
 	}
 }
 
+// TestNobodyConnectsOnARequest holds for each kind of client that a request leads no command which may run somebody's code.
+func TestNobodyConnectsOnARequest(t *testing.T) {
+	hook := func(context.Context, *redis.Conn) error { return nil }
+	plain := func() (string, string) { return "", "" }
+	inContext := func(context.Context) (string, string, error) { return "", "", nil }
+	for name, test := range map[string]struct {
+		client redis.UniversalClient
+		leads  bool
+	}{
+		"single":                     {redis.NewClient(&redis.Options{ContextTimeoutEnabled: true}), true},
+		"single, ignores deadlines":  {redis.NewClient(&redis.Options{}), false},
+		"single, OnConnect":          {redis.NewClient(&redis.Options{ContextTimeoutEnabled: true, OnConnect: hook}), false},
+		"single, credentials":        {redis.NewClient(&redis.Options{ContextTimeoutEnabled: true, CredentialsProvider: plain}), false},
+		"single, credentials in ctx": {redis.NewClient(&redis.Options{ContextTimeoutEnabled: true, CredentialsProviderContext: inContext}), false},
+		"cluster":                    {redis.NewClusterClient(&redis.ClusterOptions{ContextTimeoutEnabled: true}), true},
+		"cluster, credentials":       {redis.NewClusterClient(&redis.ClusterOptions{ContextTimeoutEnabled: true, CredentialsProvider: plain}), false},
+		"ring":                       {redis.NewRing(&redis.RingOptions{ContextTimeoutEnabled: true}), true},
+		"ring, OnConnect":            {redis.NewRing(&redis.RingOptions{ContextTimeoutEnabled: true, OnConnect: hook}), false},
+		"ring, credentials":          {redis.NewRing(&redis.RingOptions{ContextTimeoutEnabled: true, CredentialsProvider: plain}), false},
+		"ring, credentials in ctx":   {redis.NewRing(&redis.RingOptions{ContextTimeoutEnabled: true, CredentialsProviderContext: inContext}), false},
+	} {
+		t.Cleanup(func() { _ = test.client.Close() })
+		assert.Equal(t, test.leads, Of(test.client).leads, name)
+	}
+}
+
+// TestASwallowedReplyIsNone holds that a hook which answers nothing refuses nobody.
+func TestASwallowedReplyIsNone(t *testing.T) {
+	_, err := NewCommand("set", "key", 1).Reply()
+	assert.ErrorIs(t, err, errNoReply)
+	refused := NewCommand("set", "key", 1)
+	refused.SetErr(redis.Nil)
+	value, err := refused.Reply()
+	assert.NoError(t, err)
+	assert.Nil(t, value)
+}
+
 func TestFewConnectionsLoseNobody(t *testing.T) {
 	server := redistest.Start(t)
 	eachKind(t, redis.Options{Addr: server.Addr(), PoolSize: 20, MaxActiveConns: 4}, func(t *testing.T, l *Line) {

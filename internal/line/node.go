@@ -71,7 +71,7 @@ func (n *Node) Do(ctx context.Context, c *Call, wait time.Duration, whole bool) 
 	c.done = make(chan struct{}, 1)
 	t := n.board(c)
 	n.mu.Unlock()
-	n.line.start(n, t)
+	start(n, t)
 	return n.await(c, until, whole)
 }
 
@@ -85,7 +85,7 @@ func (n *Node) Post(c *Call) {
 	case n.mayGo():
 		t := n.board(c)
 		n.mu.Unlock()
-		n.line.start(n, t)
+		start(n, t)
 	default:
 		n.queue = append(n.queue, c)
 		n.mu.Unlock()
@@ -113,7 +113,7 @@ func (n *Node) probe(c *Call) error {
 	t := n.board(c)
 	t.probe = true
 	n.mu.Unlock()
-	n.line.start(n, t)
+	start(n, t)
 	return reason
 }
 
@@ -187,7 +187,7 @@ func (n *Node) leftWaiting(c *Call, whole bool) error {
 	n.mu.Unlock()
 	giveUp(given, err)
 	if next != nil {
-		n.line.start(n, next)
+		start(n, next)
 	}
 	return err
 }

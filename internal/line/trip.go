@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -24,9 +23,6 @@ type trip struct {
 	counted int64 // when it was counted as failed, because nobody got an answer in time; 0: never
 }
 
-// errNoReply stands for the reply of a command that a hook of the client has swallowed.
-var errNoReply = errors.New("ginlimit: the Redis client sent no reply")
-
 // lead sends a call on its request's own goroutine.
 func (n *Node) lead(t *trip, c *Call, until *deadline, whole bool) error {
 	again := n.run(&limited{until, c.ctx}, t)
@@ -34,14 +30,14 @@ func (n *Node) lead(t *trip, c *Call, until *deadline, whole bool) error {
 		c.mu.Lock()
 		c.state, c.done = waited, make(chan struct{}, 1)
 		c.mu.Unlock()
-		n.line.start(n, again)
+		start(n, again)
 		return n.await(c, until, whole)
 	}
 	n.mu.Lock()
 	next := n.next()
 	n.mu.Unlock()
 	if next != nil {
-		n.line.start(n, next)
+		start(n, next)
 	}
 	return c.err
 }
@@ -148,7 +144,7 @@ func (n *Node) succeeded(now int64, single bool) {
 func (n *Node) send(ctx context.Context, calls []*Call) {
 	defer func() {
 		if panicked := recover(); panicked != nil { // in a user's hook; on the line's goroutine it would end the process
-			stamp(calls, fmt.Errorf("ginlimit: the Redis client panicked: %v", panicked))
+			stamp(commandsOf(calls), fmt.Errorf("ginlimit: the Redis client panicked: %v", panicked))
 		}
 	}()
 	if n.line.own == nil {
@@ -157,7 +153,7 @@ func (n *Node) send(ctx context.Context, calls []*Call) {
 	}
 	if n == n.line.first && n.line.topology != nil {
 		if err := n.line.topology.load(ctx); err != nil {
-			stamp(calls, err)
+			stamp(commandsOf(calls), err)
 			return
 		}
 	}
@@ -186,11 +182,7 @@ func (n *Node) process(ctx context.Context, commands []redis.Cmder) {
 	batch := n.line.own.Pipeline()
 	_ = batch.BatchProcess(ctx, commands...)
 	if _, err := batch.Exec(ctx); err != nil {
-		for _, command := range commands {
-			if c := command.(*Command); c.Val() == nil && c.Err() == nil { // a hook didn't send it
-				c.SetErr(err)
-			}
-		}
+		stamp(commands, err) // a hook may not have sent them
 	}
 }
 
@@ -220,12 +212,11 @@ func (n *Node) teach(ctx context.Context, calls []*Call) {
 	}
 }
 
-func stamp(calls []*Call, err error) {
-	for _, c := range calls {
-		for _, command := range c.Commands {
-			if command.Val() == nil && command.Err() == nil {
-				command.SetErr(err)
-			}
+// stamp gives the commands an error that have neither a value nor one.
+func stamp(commands []redis.Cmder, err error) {
+	for _, command := range commands {
+		if c := command.(*Command); c.Val() == nil && c.Err() == nil {
+			c.SetErr(err)
 		}
 	}
 }
@@ -316,7 +307,7 @@ func (n *Node) told(err error) error {
 	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrPoolExhausted) ||
-		errors.Is(err, redis.ErrClosed) || errors.Is(err, os.ErrNotExist) {
+		errors.Is(err, redis.ErrClosed) {
 		return notSent{err}
 	}
 	return err

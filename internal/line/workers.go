@@ -14,7 +14,8 @@ const linger = time.Second
 // workers are the goroutines of all lines that have nothing to do.
 var workers = make(chan errand)
 
-func (l *Line) start(n *Node, t *trip) {
+// start carries a trip on a goroutine of its own.
+func start(n *Node, t *trip) {
 	select {
 	case workers <- errand{n, t}:
 	default:

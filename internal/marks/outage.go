@@ -23,11 +23,8 @@ func (o *outage) take(ctx context.Context, m *Mark, t Terms) Verdict {
 		return o.decide(m, t, t.Failed)
 	}
 	node := o.line.Node(m.Key)
-	if t.Local {
-		if v, refused := o.own.first(m, node.Unsure()); refused {
-			v.Err = node.Away()
-			return v
-		}
+	if v, refused := o.first(node, m, t); refused {
+		return v
 	}
 	v, unread := o.redis.take(ctx, node, m, t)
 	switch {
@@ -40,6 +37,18 @@ func (o *outage) take(ctx context.Context, m *Mark, t Terms) Verdict {
 		return o.keep(node, m, t, v)
 	}
 	return v
+}
+
+// first says whether own marks refuse the mark, where they decide before Redis.
+func (o *outage) first(node *line.Node, m *Mark, t Terms) (Verdict, bool) {
+	if !t.Local {
+		return Verdict{}, false
+	}
+	v, refused := o.own.first(m, node.Unsure())
+	if refused {
+		v.Err = node.Away()
+	}
+	return v, refused
 }
 
 // keep notes marks that Redis granted. Where own marks are first they decide: another request may have got the last one in
@@ -98,11 +107,8 @@ func (o *outage) undo(ctx context.Context, m *Mark, t Terms) error {
 
 func (o *outage) peek(ctx context.Context, m *Mark, t Terms) Verdict {
 	node := o.line.Node(m.Key)
-	if t.Local {
-		if v, refused := o.own.first(m, node.Unsure()); refused {
-			v.Err = node.Away()
-			return v
-		}
+	if v, refused := o.first(node, m, t); refused {
+		return v
 	}
 	v := o.redis.peek(ctx, node, m, t)
 	if v.Err == nil || !t.Local {

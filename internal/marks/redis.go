@@ -104,12 +104,7 @@ func (r *redisMarks) read(m *Mark, call *line.Call) Verdict {
 }
 
 func (r *redisMarks) undo(ctx context.Context, to doer, m *Mark, t Terms) error {
-	call := r.shape.undoing(m)
-	if err := to.Do(ctx, call, t.Wait, t.Whole); err != nil {
-		return err
-	}
-	_, err := call.Commands[0].Reply()
-	return err
+	return send(ctx, to, r.shape.undoing(m), t)
 }
 
 // canUndoUnread says whether a mark can be taken back whose reply never came.
@@ -127,7 +122,11 @@ func (r *redisMarks) peek(ctx context.Context, to doer, m *Mark, t Terms) Verdic
 }
 
 func (r *redisMarks) forget(ctx context.Context, to doer, m *Mark, t Terms) error {
-	call := callOf(m, line.NewCommand("del", m.Key))
+	return send(ctx, to, callOf(m, line.NewCommand("del", m.Key)), t)
+}
+
+// send is for one command of which only the error counts.
+func send(ctx context.Context, to doer, call *line.Call, t Terms) error {
 	if err := to.Do(ctx, call, t.Wait, t.Whole); err != nil {
 		return err
 	}
